@@ -1,0 +1,224 @@
+//! What can be typed. Values are typed here; what they mean together is decided in `settings.rs`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Parser};
+
+use super::size::Size;
+use crate::digest::Algorithm;
+use crate::disk::Format;
+
+/// Turn a VirtualBox disk into a compressed, checksummed raw image
+///
+/// Reads each byte once, needs no root and no VirtualBox, and never writes to the source. An
+/// interrupted run is continued by typing the same command again.
+#[derive(Debug, Parser)]
+#[command(name = "stratus-convert", version, max_term_width = 80, after_long_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// The disks to convert (VDI, or raw)
+    ///
+    /// The format is detected from the content, never from the name. With --verify: the images
+    /// to read again.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(super) inputs: Vec<PathBuf>,
+
+    /// The output file, or a folder; - is standard output
+    ///
+    /// Without it the image goes to the current folder: mydisk.vdi becomes mydisk.img.gz, and its
+    /// record mydisk.img.gz.json lies beside it. With - there is no record and no resuming.
+    #[arg(short, long, value_name = "PATH")]
+    pub(super) output: Option<PathBuf>,
+
+    /// gz (default), or none for a sparse raw file
+    #[arg(short = 'C', long, value_name = "gz|none")]
+    pub(super) compress: Option<Compress>,
+
+    /// The gzip effort, 1 to 9
+    ///
+    /// Without it the file is at most 1 % larger than gzip -6 makes it.
+    #[arg(long, value_name = "1..9")]
+    pub(super) level: Option<Level>,
+
+    /// Prepare the guest for the cloud: require, try or off
+    ///
+    /// This version does not prepare guests: the guest is left untouched, and a run without
+    /// --no-context says so. Asking for `require` is refused.
+    #[arg(long, value_name = "require|try|off")]
+    pub(super) context: Option<Context>,
+
+    /// Leave the guest alone (the same as --context off)
+    #[arg(long, conflicts_with = "context")]
+    pub(super) no_context: bool,
+
+    /// Checksums of the raw image: md5,sha1,sha256,sha512 or none (default: sha1,sha256)
+    #[arg(long, value_name = "LIST")]
+    pub(super) checksum: Option<Checksums>,
+
+    /// The input's format, vdi or raw, instead of detecting it
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) input_format: Option<Format>,
+
+    /// Convert the state in this file, even if later layers lie beside it
+    #[arg(long)]
+    pub(super) this_layer: bool,
+
+    /// Where the parent of a differencing disk is: a file or a folder (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub(super) parent: Vec<PathBuf>,
+
+    /// Pad the raw image with zeros to a multiple of SIZE
+    #[arg(long, value_name = "SIZE")]
+    pub(super) align: Option<Size>,
+
+    /// Only say whether the source is sound; write nothing
+    #[arg(long)]
+    pub(super) check: bool,
+
+    /// Only say what would be done, with sizes; write nothing
+    #[arg(long, conflicts_with = "check")]
+    pub(super) dry_run: bool,
+
+    /// Read images again and compare them with their records
+    #[arg(long, conflicts_with_all = ["check", "dry_run", "output"])]
+    pub(super) verify: bool,
+
+    /// Go on past damage, list every damaged range, and end with exit code 65
+    #[arg(long)]
+    pub(super) salvage: bool,
+
+    /// Replace existing outputs; relaxes no check
+    #[arg(long)]
+    pub(super) force: bool,
+
+    /// Throw the unfinished work of an earlier run away
+    #[arg(long)]
+    pub(super) restart: bool,
+
+    /// How often to checkpoint, in bytes of the raw image (default: 1G, or 30 s)
+    #[arg(long, value_name = "SIZE")]
+    pub(super) checkpoint: Option<Size>,
+
+    /// Worker threads (default: one a processor, at most 16)
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<Threads>,
+
+    /// Progress as auto, bar, plain, json or none
+    #[arg(long, value_name = "HOW")]
+    pub(super) progress: Option<ProgressForm>,
+
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+
+    /// Say more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    /// Colour: auto, always or never (NO_COLOR is honoured)
+    #[arg(long, value_name = "WHEN")]
+    pub(super) color: Option<Color>,
+
+    /// Print the result as JSON, one object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const AFTER_HELP: &str = "\
+What a site wants to set once can stand in the environment or in
+$XDG_CONFIG_HOME/stratus/config.toml: STRATUS_COMPRESS or compress, and
+likewise level, context, checksum, align, checkpoint, threads, progress, color.
+A flag beats the variable, the variable beats the file.
+
+Exit codes: 0 done, 1 other error, 2 usage, 3 some inputs failed, 65 the input
+is damaged, unsupported or refused, 66 missing, 73 the output cannot be created,
+74 input/output error, 75 locked by another run, 76 verification failed, 77 no
+permission, 78 configuration, 130 and 143 stopped by a signal (resumable).";
+
+/// A closed set of words: an enum that parses its own names.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant),+ }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("'{word}' is not one of {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// `--compress`.
+    Compress { Gz = "gz", None = "none" }
+}
+words! {
+    /// `--context`.
+    Context { Require = "require", Try = "try", Off = "off" }
+}
+words! {
+    /// `--progress`.
+    ProgressForm { Auto = "auto", Bar = "bar", Plain = "plain", Json = "json", None = "none" }
+}
+words! {
+    /// `--color`.
+    Color { Auto = "auto", Always = "always", Never = "never" }
+}
+
+/// `--level`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level(pub(super) u8);
+
+impl FromStr for Level {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = text.parse().ok().filter(|level| (1..=9).contains(level));
+        level.map(Level).ok_or_else(|| format!("'{text}' is not a level from 1 to 9"))
+    }
+}
+
+/// `--threads`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Threads(pub(super) usize);
+
+impl FromStr for Threads {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let count = text.parse().ok().filter(|count| (1..=256).contains(count));
+        count.map(Threads).ok_or_else(|| format!("'{text}' is not a number from 1 to 256"))
+    }
+}
+
+/// `--checksum`: a set of algorithms, perhaps empty.
+#[derive(Clone, Debug)]
+pub(super) struct Checksums(pub(super) Vec<Algorithm>);
+
+impl FromStr for Checksums {
+    type Err = String;
+    fn from_str(list: &str) -> Result<Self, String> {
+        if list == "none" {
+            return Ok(Checksums(Vec::new()));
+        }
+        let named = list.split(',').map(|name| {
+            name.trim().parse::<Algorithm>().map_err(|_| {
+                format!("'{name}' is not one of md5, sha1, sha256, sha512 (or none, alone)")
+            })
+        });
+        let mut algorithms = named.collect::<Result<Vec<_>, _>>()?;
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        Ok(Checksums(algorithms))
+    }
+}
+
+/// Whether `--json` is among the words typed: an error in the others has to be told in JSON, too.
+pub(super) fn wants_json(typed: &[OsString]) -> bool {
+    typed.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}

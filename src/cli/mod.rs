@@ -1,0 +1,19 @@
+//! The command line: the only place that parses arguments and prints.
+//!
+//! ```text
+//! args.rs      what can be typed
+//! settings.rs  what it means, together with environment and config file (config.rs)
+//! convert.rs   stratus-convert: parse, run, exit code
+//! talk.rs      where words go: results to stdout, talk to stderr, JSON where asked for
+//! bar.rs       progress: a bar, plain lines, or JSON events
+//! ```
+
+mod args;
+mod bar;
+mod config;
+pub mod convert;
+mod report;
+mod settings;
+mod signals;
+mod size;
+mod talk;

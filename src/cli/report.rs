@@ -1,0 +1,148 @@
+//! Results as a person reads them, and as a program does.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::size::human;
+use crate::disk::{Damage, Disk, OpenDisk, Usage};
+use crate::error::Result;
+use crate::pipeline::place::Place;
+use crate::pipeline::plan::{Plan, Start};
+use crate::pipeline::record::Record;
+use crate::pipeline::space::Need;
+use crate::pipeline::{Job, Status};
+
+/// What a conversion made.
+pub(super) fn converted(job: &Job, record: &Record, status: Status) -> String {
+    let mut text = String::new();
+    let how = match status {
+        Status::Converted => String::new(),
+        Status::Continued(offset) => format!(" (continued at byte {offset})"),
+        Status::AlreadyDone => " (there already, verified)".to_owned(),
+    };
+    let _ = writeln!(text, "{}{how}", job.output.display());
+    let _ = writeln!(text, "  raw   {:>14} bytes  {}", record.raw.bytes, human(record.raw.bytes));
+    for (name, hex) in &record.raw.digests {
+        let _ = writeln!(text, "        {name:<6} {hex}");
+    }
+    let _ = writeln!(text, "  file  {:>14} bytes  {}", record.file.bytes, human(record.file.bytes));
+    for (name, hex) in &record.file.digests {
+        let _ = writeln!(text, "        {name:<6} {hex}");
+    }
+    text + &damage(&record.damage)
+}
+
+/// Every damaged range.
+pub(super) fn damage(ranges: &[Damage]) -> String {
+    let mut text = String::new();
+    for range in ranges {
+        let Damage { offset, len, reason } = range;
+        let _ = writeln!(text, "  damaged: {len} bytes at {offset} of the guest's disk: {reason}");
+    }
+    text
+}
+
+/// What `--check` found.
+pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Value) {
+    let mut text = String::new();
+    let sound = disk.damage().is_empty();
+    let verdict = if sound { "sound" } else { "damaged" };
+    let _ = writeln!(text, "{}: {verdict}", job.input.display());
+    let _ = writeln!(text, "  format  {}", disk.format);
+    let _ = writeln!(
+        text,
+        "  size    {} bytes ({}), {} with data, {} empty",
+        disk.size(),
+        human(disk.size()),
+        human(usage.data),
+        human(usage.empty)
+    );
+    for layer in &disk.layers {
+        let uuid = layer.uuid.as_deref().unwrap_or("-");
+        let _ = writeln!(text, "  layer   {}  {uuid}", layer.path.display());
+    }
+    for warning in &disk.warnings {
+        let _ = writeln!(text, "  warning {}", warning.message);
+    }
+    text += &damage(&disk.damage());
+    let value = json!({
+        "schema": 1,
+        "check": {
+            "path": job.input.to_string_lossy(),
+            "sound": sound,
+            "format": disk.format.name(),
+            "bytes": disk.size(),
+            "data": usage.data,
+            "empty": usage.empty,
+            "layers": layers(disk),
+            "warnings": disk.warnings,
+            "damage": disk.damage(),
+        }
+    });
+    (text, value)
+}
+
+fn layers(disk: &OpenDisk) -> Vec<Value> {
+    let layer = |layer: &crate::disk::LayerInfo| json!({"path": layer.path.to_string_lossy(), "uuid": layer.uuid});
+    disk.layers.iter().map(layer).collect()
+}
+
+/// What `--dry-run` says.
+pub(super) fn planned(
+    job: &Job,
+    disk: &OpenDisk,
+    usage: Usage,
+    place: Option<(&Place, &Plan, u64)>,
+    need: Need,
+) -> Result<(String, Value)> {
+    let mut text = String::new();
+    let output = match place {
+        Some((place, ..)) => place.image.display().to_string(),
+        None => "standard output".to_owned(),
+    };
+    let _ = writeln!(text, "{} -> {output}", job.input.display());
+    for layer in &disk.layers {
+        let _ = writeln!(text, "  reads   {}", layer.path.display());
+    }
+    let _ = writeln!(
+        text,
+        "  raw     {} bytes ({}), {} with data, {} empty",
+        disk.size(),
+        human(disk.size()),
+        human(usage.data),
+        human(usage.empty)
+    );
+    let _ =
+        writeln!(text, "  writes  about {} ({} at most)", human(need.about), human(need.at_most));
+    let start = place.map(|(_, plan, _)| match &plan.start {
+        Start::Fresh => "begins".to_owned(),
+        Start::Continue(u) => format!("continues at byte {}", u.checkpoint.raw_offset),
+        Start::Complete(_) | Start::Named(_) => "finishes a complete image".to_owned(),
+        Start::Done(_) => "nothing to do: it is there already, verified".to_owned(),
+    });
+    if let Some((_, _, room)) = place {
+        let _ = writeln!(text, "  room    {} free", human(room));
+    }
+    if let Some(start) = &start {
+        let _ = writeln!(text, "  state   {start}");
+    }
+    let value = json!({
+        "schema": 1,
+        "plan": {
+            "input": job.input.to_string_lossy(),
+            "output": output,
+            "layers": layers(disk),
+            "raw_bytes": disk.size(),
+            "data": usage.data,
+            "empty": usage.empty,
+            "file_bytes_about": need.about,
+            "file_bytes_at_most": need.at_most,
+            "free_bytes": place.map(|(_, _, room)| room),
+            "state": start,
+            "edits": [],
+            "warnings": disk.warnings,
+        }
+    });
+    Ok((text, value))
+}

@@ -1,0 +1,188 @@
+//! What the typed words mean, together with environment and config file.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Args, Checksums, Color, Compress, Context, Level, ProgressForm, Threads};
+use super::config::Site;
+use super::size::Size;
+use crate::disk::{OpenOptions, Warning};
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{Compression, Job, plan};
+
+/// What the command is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Convert,
+    Check,
+    DryRun,
+    Verify,
+}
+
+/// A settled command.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) mode: Mode,
+    pub(super) jobs: Vec<Job>,
+    /// The image goes to standard output.
+    pub(super) to_stdout: bool,
+    pub(super) progress: ProgressForm,
+    /// The guest is left untouched although nobody said that this is wanted.
+    pub(super) untouched: bool,
+}
+
+/// How to talk; needed before anything can fail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    pub(super) color: Color,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+    pub(super) json: bool,
+    /// Standard output carries an image: JSON goes to standard error.
+    pub(super) stdout_taken: bool,
+}
+
+impl Manner {
+    pub(super) fn of(args: &Args, site: &Site) -> Self {
+        let configured = site.get("color").ok().flatten();
+        Manner {
+            color: args.color.or(configured).unwrap_or(Color::Auto),
+            quiet: args.quiet,
+            verbose: args.verbose > 0,
+            json: args.json,
+            stdout_taken: is_stdout(args.output.as_deref()),
+        }
+    }
+}
+
+fn is_stdout(output: Option<&Path>) -> bool {
+    output.is_some_and(|path| path.as_os_str() == "-")
+}
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(Kind::Usage, "usage", message)
+}
+
+/// Settles flags, variables, file and defaults, in this order.
+///
+/// # Errors
+/// `Usage` or `Config`.
+pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
+    let mode = match args {
+        Args { verify: true, .. } => Mode::Verify,
+        Args { check: true, .. } => Mode::Check,
+        Args { dry_run: true, .. } => Mode::DryRun,
+        _ => Mode::Convert,
+    };
+    site.get::<Color>("color")?;
+    let progress = args.progress.or(site.get("progress")?).unwrap_or(ProgressForm::Auto);
+    let context = match args.no_context {
+        true => Some(Context::Off),
+        false => args.context.or(site.get("context")?),
+    };
+    if context == Some(Context::Require) && matches!(mode, Mode::Convert | Mode::DryRun) {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "context-unsupported",
+            "this version cannot prepare guests, so it cannot do what --context require asks for",
+        )
+        .remedy("say --no-context to convert the disk as it is"));
+    }
+    let untouched = context != Some(Context::Off);
+    let to_stdout = is_stdout(args.output.as_deref());
+    if args.inputs.iter().any(|input| input.as_os_str() == "-") {
+        return Err(usage("a disk is read by position: standard input cannot be one")
+            .remedy("write it to a file first"));
+    }
+    if to_stdout && args.inputs.len() > 1 {
+        return Err(usage("only one disk can go to standard output"));
+    }
+    let jobs = jobs(args, site, mode, untouched)?;
+    if mode != Mode::Verify {
+        refuse_same_outputs(&jobs)?;
+    }
+    Ok(Settings { mode, jobs, to_stdout, progress, untouched })
+}
+
+fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job>> {
+    let compression = match args.compress.or(site.get("compress")?).unwrap_or(Compress::Gz) {
+        Compress::Gz => Compression::Gz,
+        Compress::None => Compression::None,
+    };
+    let level: Option<Level> = args.level.or(site.get("level")?);
+    let threads: Option<Threads> = args.threads.or(site.get("threads")?);
+    let checkpoint: Option<Size> = args.checkpoint.or(site.get("checkpoint")?);
+    let align: Option<Size> = args.align.or(site.get("align")?);
+    let checksum: Option<Checksums> = match args.checksum.clone() {
+        Some(list) => Some(list),
+        None => site.get("checksum")?,
+    };
+    let open = OpenOptions {
+        format: args.input_format,
+        parents: args.parent.clone(),
+        this_layer: args.this_layer,
+        salvage: args.salvage,
+        align: align.map(|size| size.0),
+    };
+    let job = |input: &PathBuf| {
+        let output = match mode {
+            Mode::Verify => input.clone(),
+            _ => output_for(input, args.output.as_deref(), args.inputs.len(), compression)?,
+        };
+        let defaults = Job::new(input, output);
+        let warning = Warning::new(
+            "guest-untouched",
+            "the guest was not prepared for the cloud: this version cannot do that",
+        );
+        Ok(Job {
+            open: open.clone(),
+            compression,
+            level: level.map_or(defaults.level, |level| level.0),
+            checksums: checksum.clone().map_or(defaults.checksums, |list| list.0),
+            checkpoint: checkpoint.map_or(defaults.checkpoint, |size| size.0),
+            threads: threads.map_or(defaults.threads, |threads| threads.0),
+            force: args.force,
+            restart: args.restart,
+            warnings: if untouched { vec![warning] } else { Vec::new() },
+            input: defaults.input,
+            output: defaults.output,
+        })
+    };
+    args.inputs.iter().map(job).collect()
+}
+
+fn output_for(
+    input: &Path,
+    output: Option<&Path>,
+    inputs: usize,
+    compression: Compression,
+) -> Result<PathBuf> {
+    let name = plan::image_name(input, compression);
+    let Some(output) = output else { return Ok(PathBuf::from(name)) };
+    let is_folder = output.is_dir();
+    let must_be_folder =
+        inputs > 1 || std::os::unix::ffi::OsStrExt::as_bytes(output.as_os_str()).ends_with(b"/");
+    match (is_folder, must_be_folder) {
+        (true, _) => Ok(output.join(name)),
+        (false, false) => Ok(output.to_owned()),
+        (false, true) => {
+            Err(Error::new(Kind::CannotCreate, "output-folder", "this is not an existing folder")
+                .at(output)
+                .remedy("create it first"))
+        }
+    }
+}
+
+fn refuse_same_outputs(jobs: &[Job]) -> Result<()> {
+    for (i, job) in jobs.iter().enumerate() {
+        if let Some(other) = jobs[..i].iter().find(|other| other.output == job.output) {
+            return Err(usage(format!(
+                "{} and {} would both become {}",
+                other.input.display(),
+                job.input.display(),
+                job.output.display()
+            ))
+            .remedy("convert them into different folders"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! From a name to a disk: detects the format, finds the parents, composes the layers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::raw::RawLayer;
+use super::source::{Named, SourceFile};
+use super::vdi::{PageCache, VdiLayer, family, header};
+use super::{
+    Damage, DamageList, Disk, Format, LayerInfo, OpenDisk, OpenOptions, SECTOR, Warning, detect,
+};
+use crate::error::{Error, Kind, Result};
+
+/// Layers of one chain: each is an open file. VirtualBox's own dialogs stop being usable long
+/// before.
+const MAX_LAYERS: usize = 512;
+
+/// Opens the disk that `path` names, with all its parents, and checks their structure.
+///
+/// # Errors
+/// Whatever is wrong with the source; nothing is ever written.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenDisk> {
+    let file = Arc::new(SourceFile::open(path, Named::ByUser)?);
+    let format = match options.format {
+        Some(format) => format,
+        None => detect::detect(&file)?,
+    };
+    let mut opening = Opening::new(options);
+    match format {
+        Format::Vdi => opening.vdi_chain(file)?,
+        Format::Raw => opening.raw(file)?,
+    }
+    opening.finish(format)
+}
+
+/// What has been opened so far.
+struct Opening<'a> {
+    options: &'a OpenOptions,
+    damage: Arc<DamageList>,
+    disks: Vec<Box<dyn Disk>>,
+    layers: Vec<LayerInfo>,
+    files: Vec<Arc<SourceFile>>,
+    map_digests: Vec<String>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Opening<'a> {
+    fn new(options: &'a OpenOptions) -> Self {
+        Opening {
+            options,
+            damage: Arc::default(),
+            disks: Vec::new(),
+            layers: Vec::new(),
+            files: Vec::new(),
+            map_digests: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn raw(&mut self, file: Arc<SourceFile>) -> Result<()> {
+        self.layers.push(LayerInfo { path: file.path().to_owned(), uuid: None });
+        self.disks.push(Box::new(RawLayer::open(file.clone())?));
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Opens the leaf and follows the parents' UUIDs down to a base.
+    fn vdi_chain(&mut self, leaf: Arc<SourceFile>) -> Result<()> {
+        let leaf_path = leaf.path().to_owned();
+        // A symlink that the user named leads to the folder where the family lives.
+        let home = leaf_path.canonicalize().unwrap_or_else(|_| leaf_path.clone());
+        let leaf_header = header::read(&leaf)?;
+        if !self.options.this_layer {
+            family::refuse_if_parent(&home, &leaf_header, &mut self.warnings)?;
+        }
+        let cache = Arc::new(PageCache::default());
+        let mut next = Some(leaf);
+        let mut trail: Vec<(PathBuf, header::Uuid)> = Vec::new();
+        while let Some(file) = next.take() {
+            let salvage = self.options.salvage.then(|| self.damage.clone());
+            let number = self.disks.len();
+            let layer =
+                VdiLayer::open(file.clone(), number, cache.clone(), salvage, &mut self.warnings)?;
+            let header = layer.header().clone();
+            let path = if number == 0 { home.clone() } else { file.path().to_owned() };
+            trail.push((path.clone(), header.create));
+            self.layers.push(LayerInfo {
+                path: file.path().to_owned(),
+                uuid: Some(header.create.to_string()),
+            });
+            self.map_digests.push(layer.map_digest().to_owned());
+            self.disks.push(Box::new(layer));
+            self.files.push(file);
+            if header.has_parent() {
+                refuse_cycle(&trail, header.parent)?;
+                next = Some(self.vdi_parent(&path, &home, &header)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn vdi_parent(
+        &mut self,
+        path: &Path,
+        home: &Path,
+        header: &header::Header,
+    ) -> Result<Arc<SourceFile>> {
+        if self.disks.len() >= MAX_LAYERS {
+            return Err(Error::new(
+                Kind::Refused,
+                "vdi-chain-too-long",
+                format!("the chain has more than {MAX_LAYERS} layers"),
+            )
+            .at(path)
+            .remedy("merge snapshots with VirtualBox first"));
+        }
+        let named = &self.options.parents;
+        let found = family::find_parent(path, header, named, &[path, home], &mut self.warnings)?;
+        if let Some(error) = found.changed {
+            if !self.options.salvage {
+                return Err(error);
+            }
+            let size = header.size;
+            self.damage.add(Damage { offset: 0, len: size, reason: error.to_string() })?;
+        }
+        Ok(Arc::new(SourceFile::open(&found.relative.path, Named::BySearch)?))
+    }
+
+    fn finish(mut self, format: Format) -> Result<OpenDisk> {
+        let size = self.disks.first().map_or(0, |leaf| leaf.size());
+        let mut disk = Chain::new(self.disks, size);
+        if let Some(align) = self.options.align {
+            pad(&mut disk, align)?;
+        }
+        // The same finding can come from every layer's search.
+        self.warnings.dedup();
+        Ok(OpenDisk {
+            format,
+            layers: self.layers,
+            warnings: self.warnings,
+            disk: Box::new(disk),
+            files: self.files,
+            map_digests: self.map_digests,
+            damage: self.damage,
+        })
+    }
+}
+
+/// Grows the disk to a multiple of `align`. A GPT keeps its backup header in the last sector of
+/// the disk, so a disk that has one must not grow.
+fn pad(disk: &mut Chain, align: u64) -> Result<()> {
+    let size = disk.size();
+    let padded = size
+        .checked_next_multiple_of(align)
+        .filter(|_| align > 0 && align.is_multiple_of(SECTOR))
+        .ok_or_else(|| {
+            let message = format!("cannot align to {align}: no multiple of 512, or too large");
+            Error::new(Kind::Usage, "align", message).remedy("use a size such as --align 1M")
+        })?;
+    if padded != size && has_gpt(disk)? {
+        let message = format!(
+            "padding {size} bytes to {padded} would separate the GPT from its backup in the last \
+             sector"
+        );
+        return Err(Error::new(Kind::Refused, "align-breaks-gpt", message)
+            .remedy("leave --align out, or resize the disk in VirtualBox first"));
+    }
+    disk.grow(padded);
+    Ok(())
+}
+
+/// Whether there is a GPT: its header is the second sector, of 512 or of 4,096 bytes, and its
+/// backup the last one (UEFI specification, section 5.3).
+fn has_gpt(disk: &Chain) -> Result<bool> {
+    let size = disk.size();
+    for place in [512, 4096, size.saturating_sub(512), size.saturating_sub(4096)] {
+        let mut signature = [0; 8];
+        if place + 8 <= size {
+            disk.read_at(&mut signature, place)?;
+        }
+        if &signature == b"EFI PART" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn refuse_cycle(trail: &[(PathBuf, header::Uuid)], parent: header::Uuid) -> Result<()> {
+    let Some(start) = trail.iter().position(|(_, uuid)| *uuid == parent) else { return Ok(()) };
+    let names: Vec<_> =
+        trail[start..].iter().map(|(path, uuid)| format!("{} ({uuid})", path.display())).collect();
+    let last = trail.last().map(|(path, _)| path.as_path()).unwrap_or(Path::new(""));
+    Err(Error::new(
+        Kind::Refused,
+        "vdi-parent-cycle",
+        format!(
+            "the parents form a cycle: {} names {parent} as its parent again",
+            names.join(" → ")
+        ),
+    )
+    .at(last)
+    .remedy("restore the files from a backup: no disk can be its own ancestor"))
+}

@@ -1,0 +1,240 @@
+//! Parents and children of a VDI. A VDI names its parent by UUID, not by file name, so they are
+//! found by reading the headers of the files around it.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::header::{self, Header, Uuid};
+use crate::disk::Warning;
+use crate::disk::detect::VDI_SIGNATURE;
+use crate::disk::source::{Named, SourceFile};
+use crate::error::{Error, Kind, Result};
+
+/// Files of one folder whose headers are read. A machine's folder has dozens.
+const MAX_FILES: usize = 20_000;
+
+/// A VDI found by search.
+#[derive(Debug)]
+pub struct Relative {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub header: Header,
+    /// Device and inode, to know it again under another name.
+    pub id: (u64, u64),
+}
+
+/// The folders in which the relatives of the disk at `path` may be: its own, `Snapshots/` in it,
+/// and the one above (for a disk that lies in `Snapshots/` itself).
+pub fn places(path: &Path) -> Vec<PathBuf> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let above = match folder.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned)) {
+        Some(above) => vec![above],
+        None => Vec::new(),
+    };
+    let snapshots = folder.join("Snapshots");
+    [folder, snapshots].into_iter().chain(above).collect()
+}
+
+/// All VDIs in `folders` (files in the list stand for themselves) that `wanted` accepts, each
+/// once, in a fixed order. What cannot be read or is no VDI is passed over: the folder may hold
+/// anything.
+pub fn search(
+    folders: &[PathBuf],
+    warnings: &mut Vec<Warning>,
+    wanted: impl Fn(&Header) -> bool,
+) -> Vec<Relative> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for folder in folders {
+        for path in files_of(folder, warnings) {
+            let Some(relative) = look_at(&path) else { continue };
+            if wanted(&relative.header) && seen.insert(relative.id) {
+                found.push(relative);
+            }
+        }
+    }
+    found
+}
+
+fn files_of(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .take(MAX_FILES + 1)
+        .collect();
+    if files.len() > MAX_FILES {
+        files.pop();
+        let message = format!(
+            "{}: more than {MAX_FILES} files; not all were looked at for related disks",
+            folder.display()
+        );
+        warnings.push(Warning::new("folder-too-large", message));
+    }
+    files.sort();
+    files
+}
+
+fn look_at(path: &Path) -> Option<Relative> {
+    let file = SourceFile::open(path, Named::BySearch).ok()?;
+    if file.head().get(0x40..0x44)? != VDI_SIGNATURE.to_le_bytes() {
+        return None;
+    }
+    let header = header::read(&file).ok()?;
+    Some(Relative { path: path.to_owned(), header, id: (file.stamp().dev, file.stamp().ino) })
+}
+
+/// Refuses to take a base for the machine's current state.
+///
+/// # Errors
+/// `Refused`, naming the children.
+pub fn refuse_if_parent(path: &Path, header: &Header, warnings: &mut Vec<Warning>) -> Result<()> {
+    let children = search(&places(path), warnings, |other| other.parent == header.create);
+    if children.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = children.iter().map(|c| c.path.display().to_string()).collect();
+    Err(Error::new(
+        Kind::Refused,
+        "vdi-has-children",
+        format!(
+            "this disk (UUID {}) is not the machine's current state: it is the state at a \
+             snapshot, and {} later {} on it: {}",
+            header.create,
+            children.len(),
+            if children.len() == 1 { "layer lies" } else { "layers lie" },
+            names.join(", ")
+        ),
+    )
+    .at(path)
+    .remedy(
+        "name the layer to convert instead, or say --this-layer to convert the old state \
+         (choosing it as --snapshot NAME needs the machine's .vbox, which this version does not \
+         read)",
+    ))
+}
+
+/// Finds the parent of the image at `path`.
+///
+/// `named` are the places that the user gave; `around` are files whose surroundings are searched
+/// after them.
+///
+/// # Errors
+/// `Missing`, or `Refused` when several files fit or when the only one that does has changed.
+/// Each names both UUIDs and the places searched.
+pub fn find_parent(
+    path: &Path,
+    header: &Header,
+    named: &[PathBuf],
+    around: &[&Path],
+    warnings: &mut Vec<Warning>,
+) -> Result<Found> {
+    let is_parent = |other: &Header| other.create == header.parent;
+    let fits = |other: &Header| header.parent_modify.is_none_or(|modify| modify == other.modify);
+    let mut searched = named.to_vec();
+    let mut candidates = search(named, warnings, is_parent);
+    if !candidates.iter().any(|c| fits(&c.header)) {
+        let mut folders = Vec::new();
+        for place in around.iter().flat_map(|path| places(path)) {
+            if !folders.contains(&place) {
+                folders.push(place);
+            }
+        }
+        candidates.extend(search(&folders, warnings, is_parent));
+        searched.extend(folders);
+    }
+    let (mut good, mut changed): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(|c| fits(&c.header));
+    let wanted = Wanted { path, header, searched: &searched };
+    match (good.len(), changed.len()) {
+        (1, _) => Ok(Found { relative: good.remove(0), changed: None }),
+        (0, 0) => Err(wanted.missing()),
+        (0, 1) => {
+            let relative = changed.remove(0);
+            let error = wanted.changed(&relative);
+            Ok(Found { relative, changed: Some(error) })
+        }
+        (0, _) => Err(wanted.ambiguous(&changed)),
+        _ => Err(wanted.ambiguous(&good)),
+    }
+}
+
+/// A parent, and what is wrong with it.
+#[derive(Debug)]
+pub struct Found {
+    /// The parent.
+    pub relative: Relative,
+    /// The error, unless salvaging, if its modification UUID is not the expected one.
+    pub changed: Option<Error>,
+}
+
+struct Wanted<'a> {
+    path: &'a Path,
+    header: &'a Header,
+    searched: &'a [PathBuf],
+}
+
+impl Wanted<'_> {
+    fn places(&self) -> String {
+        let names: Vec<_> = self.searched.iter().map(|p| p.display().to_string()).collect();
+        names.join(", ")
+    }
+
+    fn modify(&self) -> String {
+        self.header.parent_modify.unwrap_or(Uuid([0; 16])).to_string()
+    }
+
+    fn missing(&self) -> Error {
+        let message = format!(
+            "the parent of this differencing disk is missing: its UUID is {}, its modification \
+             UUID {}; searched in: {}",
+            self.header.parent,
+            self.modify(),
+            self.places()
+        );
+        Error::new(Kind::Missing, "vdi-parent-missing", message)
+            .at(self.path)
+            .remedy("put the parent beside it, or say where it is with --parent PATH")
+    }
+
+    fn changed(&self, parent: &Relative) -> Error {
+        let message = format!(
+            "the parent {} (UUID {}) was written to after this disk was made on it: its \
+             modification UUID is {}, expected {}; searched in: {}",
+            parent.path.display(),
+            self.header.parent,
+            parent.header.modify,
+            self.modify(),
+            self.places()
+        );
+        Error::new(Kind::Refused, "vdi-parent-changed", message)
+            .at(self.path)
+            .remedy("restore the parent as it was when the snapshot was taken")
+    }
+
+    fn ambiguous(&self, candidates: &[Relative]) -> Error {
+        let names: Vec<_> = candidates
+            .iter()
+            .map(|c| format!("{} (modification UUID {})", c.path.display(), c.header.modify))
+            .collect();
+        let message = format!(
+            "several files could be the parent (UUID {}, modification UUID {}): {}; searched \
+             in: {}",
+            self.header.parent,
+            self.modify(),
+            names.join(", "),
+            self.places()
+        );
+        Error::new(Kind::Refused, "vdi-parent-ambiguous", message)
+            .at(self.path)
+            .remedy("say which one with --parent FILE, or move the copies away")
+    }
+}

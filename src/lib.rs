@@ -1,0 +1,74 @@
+//! Takes a VirtualBox disk to a cloud image in one pass.
+//!
+//! The journey of the data, and the folders it passes:
+//!
+//! ```text
+//! source layers ──► Disk ──► segments ──► image file + record
+//! disk::vdi, …      disk      pipeline       pipeline
+//! (read only)       chain     read, hash,    mydisk.img.gz
+//!                   resolved  compress       mydisk.img.gz.json
+//! ```
+//!
+//! # Examples
+//!
+//! What is in a disk?
+//!
+//! ```
+//! # fn main() -> stratus::error::Result<()> {
+//! let disk = stratus::disk::open("testdata/mydisk.vdi".as_ref(), &Default::default())?;
+//! assert_eq!(disk.format.name(), "vdi");
+//! assert_eq!(disk.size() % 512, 0);
+//! # Ok(()) }
+//! ```
+//!
+//! Read the first sector of the guest's disk:
+//!
+//! ```
+//! # fn main() -> stratus::error::Result<()> {
+//! use stratus::disk::Disk;
+//! let disk = stratus::disk::open("testdata/mydisk.vdi".as_ref(), &Default::default())?;
+//! let mut sector = [0; 512];
+//! disk.read_at(&mut sector, 0)?;
+//! assert_eq!(sector[510..], [0x55, 0xaa]);
+//! # Ok(()) }
+//! ```
+//!
+//! Convert it:
+//!
+//! ```
+//! # fn main() -> stratus::error::Result<()> {
+//! use stratus::pipeline::{Control, Job, convert};
+//! let folder = std::env::temp_dir().join(format!("stratus-doc-{}", std::process::id()));
+//! std::fs::create_dir_all(&folder).unwrap();
+//! let job = Job::new("testdata/mydisk.vdi", folder.join("mydisk.img.gz"));
+//! let outcome = convert(&job, &Control::default())?;
+//! println!("{} bytes, sha1 {}", outcome.record.raw.bytes, outcome.record.raw.digests["sha1"]);
+//! # std::fs::remove_dir_all(&folder).unwrap();
+//! # Ok(()) }
+//! ```
+
+// Tests may stop at the first surprise; the library must not.
+#![cfg_attr(
+    not(test),
+    warn(
+        // No input may reach a panic.
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        // A number out of a file must not lose bits on the way.
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        // Nothing below `cli` prints, and `cli` prints through handles whose errors it sees:
+        // `println!` panics when the other end of the pipe is gone.
+        clippy::print_stdout,
+        clippy::print_stderr,
+    )
+)]
+
+pub mod digest;
+pub mod disk;
+pub mod error;
+pub mod pipeline;
+
+#[cfg(feature = "cli")]
+pub mod cli;

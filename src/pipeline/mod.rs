@@ -1,0 +1,516 @@
+//! The straight line: open, plan, export, finish.
+//!
+//! ```text
+//! plan.rs      what is there already, what is to do
+//! space.rs     how much room it needs
+//! export.rs    the one pass            segments.rs, pool.rs, gzip/, sink.rs
+//! commit.rs    checkpoints             journal.rs
+//! place.rs     names and renames       lock.rs
+//! record.rs    what the image is       verify.rs reads it again
+//! ```
+
+mod commit;
+mod export;
+pub mod gzip;
+pub mod journal;
+mod lock;
+pub mod place;
+pub mod plan;
+mod pool;
+pub mod progress;
+pub mod record;
+mod segments;
+mod sink;
+pub mod space;
+pub mod verify;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::digest::{Algorithm, DigestSet, Digests};
+use crate::disk::{self, Damage, Disk, OpenDisk, OpenOptions, Warning};
+use crate::error::{Error, Kind, Result};
+use commit::Committer;
+use export::{Export, Exported};
+use journal::{Journal, Line, Work};
+use place::Place;
+use plan::{Start, Unfinished};
+use progress::{Event, Listener, Silent};
+use record::Record;
+use sink::{FILE_DIGESTS, Out, Sink};
+
+/// Bytes of a segment of the raw image: the unit of compression and of resuming. Smaller ones
+/// compress worse than the 1 % that we allow, larger ones gain 0.1 % for four times the memory.
+pub const SEGMENT: usize = 1 << 20;
+
+/// Threads beyond this gain nothing by default: the raw digests are one chain (0.6 s per GiB),
+/// and each thread needs some 5 MiB.
+pub const MAX_DEFAULT_THREADS: usize = 16;
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// One gzip member.
+    Gz,
+    /// The raw image, sparse.
+    None,
+}
+
+impl Compression {
+    /// The name on the command line and in the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::Gz => "gz",
+            Compression::None => "none",
+        }
+    }
+}
+
+/// One disk to convert.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The disk, as the user named it.
+    pub input: PathBuf,
+    /// How to open it.
+    pub open: OpenOptions,
+    /// The file to make.
+    pub output: PathBuf,
+    /// Its form.
+    pub compression: Compression,
+    /// Compression effort, 1 to 9.
+    pub level: u8,
+    /// Digests of the raw image.
+    pub checksums: Vec<Algorithm>,
+    /// Raw bytes between checkpoints.
+    pub checkpoint: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Replace an existing output.
+    pub force: bool,
+    /// Throw unfinished work away.
+    pub restart: bool,
+    /// Warnings for the record that the caller has already.
+    pub warnings: Vec<Warning>,
+}
+
+impl Job {
+    /// A job with the defaults of the command line.
+    pub fn new(input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Job {
+            input: input.into(),
+            open: OpenOptions::default(),
+            output: output.into(),
+            compression: Compression::Gz,
+            level: gzip::DEFAULT_LEVEL,
+            checksums: vec![Algorithm::Sha1, Algorithm::Sha256],
+            checkpoint: 1 << 30,
+            threads: cores.min(MAX_DEFAULT_THREADS),
+            force: false,
+            restart: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Everything that shapes the bytes of image and record.
+    fn work(&self, disk: &OpenDisk) -> Result<Work> {
+        let checksums: Vec<_> = self.checksums.iter().map(Algorithm::to_string).collect();
+        let warnings: Vec<_> = self.warnings.iter().map(|w| w.code.as_str()).collect();
+        let packing = match self.compression {
+            Compression::Gz => {
+                format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.level)
+            }
+            Compression::None => "none".to_owned(),
+        };
+        let options = vec![
+            format!("format {}", disk.format),
+            format!("compress {packing}"),
+            format!("checksum {}", checksums.join(",")),
+            format!("bytes {}", disk.size()),
+            format!("salvage {}", self.open.salvage),
+            format!("warnings {}", warnings.join(",")),
+        ];
+        Ok(Work::new(options, disk.fingerprint()?))
+    }
+
+    /// The digests that go over the raw bytes: those asked for, and the file's own where the
+    /// file is the raw image.
+    fn raw_algorithms(&self) -> Vec<Algorithm> {
+        match self.compression {
+            Compression::None if !self.checksums.is_empty() => {
+                self.checksums.iter().copied().chain(FILE_DIGESTS).collect()
+            }
+            _ => self.checksums.clone(),
+        }
+    }
+}
+
+/// What a caller gives a run besides the job: a way to stop it, and someone who listens.
+pub struct Control {
+    /// The number of the signal that asks to stop, or 0.
+    pub stop: Arc<AtomicUsize>,
+    /// Receives events.
+    pub progress: Box<dyn Listener>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Control { stop: Arc::default(), progress: Box::new(Silent) }
+    }
+}
+
+impl Control {
+    /// The signal that asks to stop, if there was one.
+    pub fn stopped(&self) -> Option<i32> {
+        let signal = self.stop.load(Ordering::Relaxed);
+        i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+
+    fn note(&self, text: impl Into<String>) {
+        self.progress.event(&Event::Note(text.into()));
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The image was made from the beginning.
+    Converted,
+    /// The image was made from where an earlier run stopped, at this raw offset.
+    Continued(u64),
+    /// The image was there already and is what its record says.
+    AlreadyDone,
+}
+
+/// The result of a conversion.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is in the image; it lies beside the image, too, unless that went to a stream.
+    pub record: Record,
+    /// What was done.
+    pub status: Status,
+}
+
+/// Converts one disk into one file.
+///
+/// # Errors
+/// Nothing is left under the output's name unless it is complete. After `Interrupted` and `Io`
+/// the unfinished work is kept and the same call continues it.
+pub fn convert(job: &Job, control: &Control) -> Result<Outcome> {
+    let disk = disk::open(&job.input, &job.open)?;
+    let place = Place::new(&job.output)?;
+    let work = job.work(&disk)?;
+    let lock = lock::Lock::take(&place)?;
+    let result = convert_locked(job, control, &disk, &place, &work);
+    if let Err(error) = &result {
+        tidy_after(error, &place);
+    }
+    drop(lock);
+    result
+}
+
+/// What [`convert`] would find at the output's place.
+pub struct Preview {
+    /// The names.
+    pub place: Place,
+    /// Where it would begin.
+    pub plan: plan::Plan,
+    /// Bytes that are free there.
+    pub room: u64,
+    /// The error that it would end with for want of room.
+    pub shortage: Option<Error>,
+}
+
+/// Looks at everything that [`convert`] looks at before it begins, and changes nothing.
+///
+/// # Errors
+/// Those that it would begin with.
+pub fn preview(job: &Job, disk: &OpenDisk) -> Result<Preview> {
+    let place = Place::new(&job.output)?;
+    lock::Lock::look(&place)?;
+    let plan = plan::look(job, disk, &place, &job.work(disk)?)?;
+    let room = space::free(&place)?;
+    let unfinished = match &plan.start {
+        Start::Continue(unfinished) => Some(unfinished),
+        _ => None,
+    };
+    let fresh = matches!(plan.start, Start::Fresh | Start::Continue(_));
+    let silent = Control::default();
+    let shortage = fresh.then(|| space::check(job, disk, &place, unfinished, &silent).err());
+    Ok(Preview { place, plan, room, shortage: shortage.flatten() })
+}
+
+fn convert_locked(
+    job: &Job,
+    control: &Control,
+    disk: &OpenDisk,
+    place: &Place,
+    work: &Work,
+) -> Result<Outcome> {
+    let plan = plan::look(job, disk, place, work)?;
+    plan.notes.iter().for_each(|note| control.note(note));
+    let (unfinished, status) = match plan.start {
+        Start::Done(record) => {
+            place.remove_unfinished()?;
+            return Ok(Outcome { record, status: Status::AlreadyDone });
+        }
+        Start::Named(record) => {
+            finish(place, &record, false)?;
+            return Ok(Outcome { record, status: Status::AlreadyDone });
+        }
+        Start::Complete(record) => {
+            finish(place, &record, true)?;
+            return Ok(Outcome { record, status: Status::Continued(disk.size()) });
+        }
+        Start::Fresh => (None, Status::Converted),
+        Start::Continue(unfinished) => {
+            let at = unfinished.checkpoint.raw_offset;
+            (Some(unfinished), Status::Continued(at))
+        }
+    };
+    space::check(job, disk, place, unfinished.as_ref(), control)?;
+    let record = export_to_place(job, control, disk, place, work, unfinished)?;
+    finish(place, &record, true)?;
+    Ok(Outcome { record, status })
+}
+
+/// Converts one disk onto a stream: no record beside it, no resuming.
+///
+/// # Errors
+/// `BrokenPipe` if the reader goes away.
+pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Result<Outcome> {
+    let disk = disk::open(&job.input, &job.open)?;
+    let work = job.work(&disk)?;
+    let out = Out::Stream(out);
+    let sink = match job.compression {
+        Compression::Gz => Sink::gzip(out, job.level)?,
+        Compression::None => Sink::raw(out),
+    };
+    let exported = export(job, control, &disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
+    let (record, _) = conclude(job, &disk, &work, exported, "-".to_owned())?;
+    Ok(Outcome { record, status: Status::Converted })
+}
+
+/// The pass into the part file, up to a complete and synced part that the journal calls finished.
+fn export_to_place(
+    job: &Job,
+    control: &Control,
+    disk: &OpenDisk,
+    place: &Place,
+    work: &Work,
+    unfinished: Option<Unfinished>,
+) -> Result<Record> {
+    let (sink, digests, committer) = match unfinished {
+        None => begin(job, place, work)?,
+        Some(unfinished) => {
+            control.note(format!(
+                "continuing at byte {} of {}",
+                unfinished.checkpoint.raw_offset,
+                disk.size()
+            ));
+            disk.remember_damage(&unfinished.checkpoint.damage)?;
+            go_on(job, place, unfinished)?
+        }
+    };
+    let part = committer.part.try_clone().map_err(|e| commit::sync_error(&place.part, e))?;
+    let exported = export(job, control, disk, sink, digests, Some(committer))?;
+    let (record, journal) = conclude(job, disk, work, exported, place.name())?;
+    part.sync_all().map_err(|e| commit::sync_error(&place.part, e))?;
+    if let Some(mut journal) = journal {
+        journal.append(&Line::Finished { record: record.to_text()? })?;
+    }
+    Ok(record)
+}
+
+type Begun = (Sink, DigestSet, Committer);
+
+/// Begins from nothing. The journal comes first: a part without one is not ours.
+fn begin(job: &Job, place: &Place, work: &Work) -> Result<Begun> {
+    place.remove_unfinished_work()?;
+    let journal = Journal::create(place, work)?;
+    let file = place::create_new(&place.part).map_err(|e| place::cannot_create(&place.part, e))?;
+    let part = file.try_clone().map_err(|e| place::cannot_create(&place.part, e))?;
+    let out = Out::File(file, place.part.clone());
+    let sink = match job.compression {
+        Compression::Gz => Sink::gzip(out, job.level)?,
+        Compression::None => Sink::raw(out),
+    };
+    place.sync_folder()?;
+    let committer = Committer { part, part_path: place.part.clone(), journal };
+    Ok((sink, DigestSet::new(&job.raw_algorithms()), committer))
+}
+
+/// Goes on at a checkpoint that the plan has checked; what lies behind it in the part is cut off.
+fn go_on(job: &Job, place: &Place, unfinished: Unfinished) -> Result<Begun> {
+    let Unfinished { checkpoint, part: mut file, good_len } = unfinished;
+    let failed = |e| place::cannot_create(&place.part, e);
+    let mut journal = Journal::reopen(place, good_len)?;
+    file.set_len(checkpoint.file_offset).map_err(failed)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(failed)?;
+    let part = file.try_clone().map_err(failed)?;
+    let out = Out::File(file, place.part.clone());
+    let resumed = (Sink::resume(out, job.level, &checkpoint)?, DigestSet::resume(&checkpoint.raw));
+    let (Some(sink), Some(digests)) = resumed else {
+        return Err(Error::new(Kind::Internal, "journal-state", "the journal cannot be used")
+            .at(&place.journal())
+            .remedy("run again with --restart"));
+    };
+    journal.append(&Line::Resume { raw_offset: checkpoint.raw_offset })?;
+    Ok((sink, digests, Committer { part, part_path: place.part.clone(), journal }))
+}
+
+/// Runs the pass between its progress events, and turns a stop into an error.
+fn export(
+    job: &Job,
+    control: &Control,
+    disk: &OpenDisk,
+    sink: Sink,
+    digests: DigestSet,
+    committer: Option<Committer>,
+) -> Result<Exported> {
+    let from = sink.raw_offset;
+    let left = segments::usage(disk, from)?;
+    let resumable = committer.is_some();
+    control.progress.event(&Event::Begin {
+        stage: "convert",
+        data: left.data,
+        empty: left.empty,
+        from,
+    });
+    let export = Export {
+        disk,
+        compression: job.compression,
+        level: job.level,
+        threads: job.threads.max(1),
+        interval: job.checkpoint,
+        control,
+    };
+    let result = export.run(sink, digests, committer);
+    control.progress.event(&Event::End);
+    let exported = result?;
+    match control.stopped().filter(|_| exported.raw.is_none()) {
+        Some(signal) => Err(interrupted(signal, exported.sink.raw_offset, disk.size(), resumable)),
+        None => Ok(exported),
+    }
+}
+
+fn interrupted(signal: i32, at: u64, of: u64, resumable: bool) -> Error {
+    let kind = Kind::Interrupted(signal);
+    let message = format!("stopped by signal {signal} at byte {at} of {of}");
+    let error = Error::new(kind, "interrupted", message);
+    if resumable {
+        error.remedy("run the same command again: it continues there")
+    } else {
+        error.remedy("what went to standard output is incomplete")
+    }
+}
+
+/// Ends the sink and builds the record, after a last look at the source.
+fn conclude(
+    job: &Job,
+    disk: &OpenDisk,
+    work: &Work,
+    exported: Exported,
+    name: String,
+) -> Result<(Record, Option<Journal>)> {
+    let Exported { sink, raw, journal } = exported;
+    let raw = raw.ok_or_else(|| {
+        Error::new(Kind::Internal, "incomplete", "the end of the disk was not reached")
+    })?;
+    disk.check_unchanged()?;
+    let (file, bytes) = sink.finish()?;
+    let (raw, file) = match file {
+        Some(file) => (raw, file),
+        None => divide(raw, &job.checksums),
+    };
+    let layers = disk.layers.iter().map(|layer| record::Layer {
+        path: layer.path.to_string_lossy().into_owned(),
+        uuid: layer.uuid.clone(),
+    });
+    let record = Record {
+        schema: record::SCHEMA,
+        source: record::Source {
+            path: job.input.to_string_lossy().into_owned(),
+            format: disk.format.to_string(),
+            layers: layers.collect(),
+        },
+        machine: None,
+        raw: record::RawImage { bytes: disk.size(), digests: record::named(&raw) },
+        file: record::ImageFile {
+            path: name,
+            compression: job.compression.name().to_owned(),
+            bytes,
+            digests: record::named(&file),
+        },
+        guest: None,
+        edits: Vec::new(),
+        warnings: job.warnings.iter().chain(&disk.warnings).cloned().collect(),
+        damage: disk.damage(),
+        fingerprint: fingerprint(work)?,
+    };
+    Ok((record, journal))
+}
+
+/// Of a raw file's digests: those of the raw image that were asked for, and the file's own.
+fn divide(all: Digests, asked: &[Algorithm]) -> (Digests, Digests) {
+    let of = |wanted: &[Algorithm]| -> BTreeMap<_, _> {
+        all.iter().filter(|(a, _)| wanted.contains(a)).map(|(a, hex)| (*a, hex.clone())).collect()
+    };
+    (of(asked), of(&FILE_DIGESTS))
+}
+
+/// What a record keeps of the work, to know it again.
+pub(crate) fn fingerprint(work: &Work) -> Result<String> {
+    let text = serde_json::to_string(work).map_err(|e| {
+        Error::new(Kind::Internal, "fingerprint", "cannot encode").because(e.into())
+    })?;
+    let mut digest = DigestSet::new(&[Algorithm::Sha256]);
+    digest.update(text.as_bytes());
+    Ok(digest.finish().remove(&Algorithm::Sha256).unwrap_or_default())
+}
+
+/// Gives image and record their names and removes what only unfinished work needs.
+fn finish(place: &Place, record: &Record, image_is_part: bool) -> Result<()> {
+    if image_is_part {
+        place.publish_image()?;
+    }
+    place.publish_record(&record.to_text()?)?;
+    place.remove_state()?;
+    place.sync_folder()
+}
+
+/// What an error leaves behind: nothing, unless there is something to continue.
+fn tidy_after(error: &Error, place: &Place) {
+    let keep = match error.kind() {
+        // The bytes so far are from a source that is gone.
+        Kind::Changed => false,
+        _ => journal::read(&place.journal()).ok().flatten().is_some_and(|history| {
+            history.checkpoint.is_some() || history.finished.is_some() || history.damaged
+        }),
+    };
+    // A failure to tidy must not hide the error that led here.
+    let ours = place::exists(&place.journal()).unwrap_or(false);
+    let _ = match (keep, ours) {
+        (true, _) => Ok(()),
+        (false, true) => place.remove_unfinished(),
+        (false, false) => place.remove_state(),
+    };
+}
+
+/// Damage that a conversion went past, as the error that it ends with.
+pub fn damage_error(input: &Path, damage: &[Damage]) -> Option<Error> {
+    let bytes: u64 = damage.iter().map(|d| d.len).sum();
+    (!damage.is_empty()).then(|| {
+        let ranges = damage.len();
+        Error::new(
+            Kind::Damaged,
+            "salvaged",
+            format!("{bytes} bytes in {ranges} ranges of the guest's disk could not be trusted"),
+        )
+        .at(input)
+        .remedy("the image was made all the same; the ranges are in its record")
+    })
+}

@@ -1,0 +1,225 @@
+//! The output's place: the names that belong to one image, and how a file appears there.
+//!
+//! ```text
+//! mydisk.img.gz              the image; only ever complete
+//! mydisk.img.gz.json         its record
+//! mydisk.img.gz.part         the image while it is written
+//! .mydisk.img.gz.stratus/    lock and journal of unfinished work
+//! ```
+//!
+//! All changes go through the calls of the C library (not raw system calls), so that a fault
+//! injector can stand in their way.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::error::{Error, Kind, Result};
+
+/// The names that belong to one image.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The image.
+    pub image: PathBuf,
+    /// The unfinished image.
+    pub part: PathBuf,
+    /// The record.
+    pub record: PathBuf,
+    /// The unfinished record.
+    pub record_part: PathBuf,
+    /// The folder for lock and journal.
+    pub state: PathBuf,
+}
+
+impl Place {
+    /// The place of the image `path`.
+    ///
+    /// # Errors
+    /// `CannotCreate` if its folder does not exist or the name is none.
+    pub fn new(path: &Path) -> Result<Self> {
+        let cannot =
+            |message: &str| Error::new(Kind::CannotCreate, "output-name", message).at(path);
+        let name = path.file_name().ok_or_else(|| cannot("this is no name for a file"))?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        match fs::metadata(&folder) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(cannot("its parent is not a folder")),
+            Err(e) => {
+                return Err(cannot("its folder cannot be used")
+                    .because(e)
+                    .remedy("create the folder first, or choose another with -o"));
+            }
+        }
+        let named = |before: &str, after: &str| {
+            let mut full = OsString::from(before);
+            full.push(name);
+            full.push(after);
+            folder.join(full)
+        };
+        Ok(Place {
+            image: folder.join(name),
+            part: named("", ".part"),
+            record: named("", ".json"),
+            record_part: named("", ".json.part"),
+            state: named(".", ".stratus"),
+            folder,
+        })
+    }
+
+    /// The image's name without its folder.
+    pub fn name(&self) -> String {
+        self.image.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The journal of unfinished work.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal")
+    }
+
+    /// The lock of the run that works here.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// Makes the folder for lock and journal, or checks that an existing one is ours: a real
+    /// folder, of this user, that nobody else may write to.
+    pub fn make_state(&self) -> Result<()> {
+        match fs::DirBuilder::new().mode(0o700).create(&self.state) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(cannot_create(&self.state, e)),
+        }
+        let meta = fs::symlink_metadata(&self.state).map_err(|e| cannot_create(&self.state, e))?;
+        let ours = meta.is_dir()
+            && meta.uid() == rustix::process::geteuid().as_raw()
+            && meta.mode() & 0o022 == 0;
+        if ours {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::CannotCreate,
+            "state-foreign",
+            "this is in the way: not a private folder of this user",
+        )
+        .at(&self.state)
+        .remedy("look at it, then remove it or choose another output with -o"))
+    }
+
+    /// Removes unfinished work, but not the lock. The journal goes last: a part without one
+    /// would look like somebody else's.
+    pub fn remove_unfinished_work(&self) -> Result<()> {
+        [&self.part, &self.record_part, &self.journal()]
+            .into_iter()
+            .try_for_each(|p| remove_if_there(p))
+    }
+
+    /// Removes all traces of unfinished work, the lock last.
+    pub fn remove_unfinished(&self) -> Result<()> {
+        self.remove_unfinished_work()?;
+        self.remove_state()
+    }
+
+    /// Removes journal and lock and their folder.
+    pub fn remove_state(&self) -> Result<()> {
+        remove_if_there(&self.journal())?;
+        remove_if_there(&self.lock())?;
+        match fs::remove_dir(&self.state) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Error::io("state-remove", "cannot remove", &self.state, e)),
+        }
+    }
+
+    /// Makes the folder's entries durable.
+    pub fn sync_folder(&self) -> Result<()> {
+        File::open(&self.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|e| Error::io("folder-sync", "cannot sync the folder", &self.folder, e))
+    }
+
+    /// Gives the complete and synced part its final name.
+    pub fn publish_image(&self) -> Result<()> {
+        self.rename(&self.part, &self.image)
+    }
+
+    /// Writes the record, whole or not at all.
+    pub fn publish_record(&self, text: &str) -> Result<()> {
+        remove_if_there(&self.record_part)?;
+        let failed = |e| Error::io("record-write", "cannot write the record", &self.record_part, e);
+        let mut file = create_new(&self.record_part).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        self.rename(&self.record_part, &self.record)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(|e| {
+            Error::io("rename", "cannot give the finished file its name", to, e)
+                .with_kind(Kind::Io)
+                .remedy("the finished work is kept; run the same command again")
+        })?;
+        self.sync_folder()
+    }
+}
+
+/// Creates a file that must not exist, without following a symlink at its name.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)
+}
+
+/// Opens an existing regular file for reading. A symlink at its name is not followed and a FIFO
+/// does not block.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    regular(OpenOptions::new().read(true), path)
+}
+
+/// Opens an existing regular file for reading and writing, as [`open_regular`] does.
+pub fn open_existing(path: &Path) -> io::Result<File> {
+    regular(OpenOptions::new().read(true).write(true), path)
+}
+
+fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Whether anything has this name, even a dangling symlink.
+pub fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(cannot_create(path, e)),
+    }
+}
+
+/// Removes a file; its absence is fine.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::io("remove", "cannot remove", path, e)),
+    }
+}
+
+/// The output cannot be made at `path`.
+pub fn cannot_create(path: &Path, cause: io::Error) -> Error {
+    let kind = match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Io,
+        _ => Kind::CannotCreate,
+    };
+    Error::io("output-create", "cannot create", path, cause)
+        .with_kind(kind)
+        .remedy("check the folder and its permissions, or choose another output with -o")
+}
