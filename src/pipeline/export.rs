@@ -26,7 +26,7 @@ use super::journal::{Checkpoint, Journal};
 use super::pool::{Buffer, Pool};
 use super::progress::Event;
 use super::segments::{Run, Segments};
-use super::sink::{Packed, Sink, is_zero};
+use super::sink::{Packed, Sink, SparseFile, is_zero};
 use super::{Compression, Control};
 use crate::digest::{Algorithm, DigestSet, Digests, State};
 use crate::disk::{Disk, OpenDisk};
@@ -100,6 +100,7 @@ impl Export<'_> {
         // Enough for every worker to have one in hand and one ahead, and for the digester and
         // the writer to lag a little; each costs up to 2 MiB.
         let window = 2 * self.threads + 12;
+        let sparse = sink.sparse_file()?;
         let pool = Pool::new(window);
         let busy = AtomicUsize::new(0);
         let (jobs, job_queue) = channel();
@@ -108,7 +109,7 @@ impl Export<'_> {
         let (to_digester, digest_tickets) = sync_channel(window);
         thread::scope(|scope| {
             for _ in 0..self.threads {
-                scope.spawn(|| self.work(&job_queue, &busy));
+                scope.spawn(|| self.work(&job_queue, &busy, sparse.as_ref()));
             }
             let digester = scope.spawn(|| digest(digests, digest_tickets, &busy));
             let (commits, committing) = match committer {
@@ -133,7 +134,7 @@ impl Export<'_> {
     }
 
     /// A worker: takes segments as long as there are any.
-    fn work(&self, queue: &Mutex<Receiver<Job>>, busy: &AtomicUsize) {
+    fn work(&self, queue: &Mutex<Receiver<Job>>, busy: &AtomicUsize, sparse: Option<&SparseFile>) {
         let mut packer = match self.compression {
             Compression::Gz => Packer::new(self.level).ok(),
             Compression::None => None,
@@ -142,38 +143,27 @@ impl Export<'_> {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(job) = next else { return };
             busy.fetch_add(1, Ordering::Relaxed);
-            let packed = self.pack(job.offset, job.len, job.buffer, &job.raw, packer.as_mut());
+            let Job { offset, len, buffer, raw, packed: done } = job;
+            let raw = self.read(offset, len, buffer, &raw);
+            let packed = raw.and_then(|raw| pack(raw, offset, packer.as_mut(), sparse));
             busy.fetch_sub(1, Ordering::Relaxed);
             // Nobody waits for it any more if the run has failed elsewhere.
-            let _ = job.packed.send(packed);
+            let _ = done.send(packed);
         }
     }
 
-    /// Reads one segment, hands it to the digester, and packs it.
-    fn pack(
+    /// Reads one segment and hands it to the digester.
+    fn read(
         &self,
         offset: u64,
         len: usize,
         mut buffer: Buffer,
         digester: &SyncSender<Arc<Buffer>>,
-        packer: Option<&mut Packer>,
-    ) -> Result<Packed> {
+    ) -> Result<Arc<Buffer>> {
         self.disk.read_at(buffer.sized(len), offset)?;
         let raw = Arc::new(buffer);
         let _ = digester.send(raw.clone());
-        if is_zero(&raw) {
-            return Ok(Packed::Zero);
-        }
-        let crc = crc32fast::hash(&raw);
-        Ok(match packer {
-            Some(packer) => {
-                let mut piece = Vec::new();
-                packer.pack(&raw, &mut piece);
-                piece.shrink_to_fit();
-                Packed::Piece(piece, crc)
-            }
-            None => Packed::Plain(raw, crc),
-        })
+        Ok(raw)
     }
 
     /// The writer: takes tickets in order until there are no more.
@@ -199,7 +189,7 @@ impl Export<'_> {
                 }
                 WriteTicket::Mark(state) => {
                     let raw = state.recv().map_err(|_| lost("a digest"))?;
-                    let checkpoint = self.checkpoint(&mut sink, raw)?;
+                    let checkpoint = self.checkpoint(&sink, raw);
                     unsynced.send(Message::Commit(Box::new(checkpoint)), &sink)?;
                 }
                 WriteTicket::Failed(error) => return Err(error),
@@ -210,11 +200,10 @@ impl Export<'_> {
         Ok(sink)
     }
 
-    fn checkpoint(&self, sink: &mut Sink, raw: State) -> Result<Checkpoint> {
-        sink.settle()?;
+    fn checkpoint(&self, sink: &Sink, raw: State) -> Checkpoint {
         let file = sink.file_state();
         let so_far = file.as_ref().and_then(DigestSet::resume).map(DigestSet::finish);
-        Ok(Checkpoint {
+        Checkpoint {
             raw_offset: sink.raw_offset,
             file_offset: sink.file_offset,
             crc: sink.crc,
@@ -222,8 +211,34 @@ impl Export<'_> {
             file_sha256: so_far.and_then(|mut digests| digests.remove(&Algorithm::Sha256)),
             file,
             damage: self.disk.damage(),
-        })
+        }
     }
+}
+
+/// Turns raw bytes into what the writer appends, or writes them to their place.
+fn pack(
+    raw: Arc<Buffer>,
+    offset: u64,
+    packer: Option<&mut Packer>,
+    sparse: Option<&SparseFile>,
+) -> Result<Packed> {
+    if is_zero(&raw) {
+        return Ok(Packed::Zero);
+    }
+    let crc = crc32fast::hash(&raw);
+    Ok(match (packer, sparse) {
+        (Some(packer), _) => {
+            let mut piece = Vec::new();
+            packer.pack(&raw, &mut piece);
+            piece.shrink_to_fit();
+            Packed::Piece(piece, crc)
+        }
+        (None, Some(file)) => {
+            file.write_at(&raw, offset)?;
+            Packed::Placed(crc)
+        }
+        (None, None) => Packed::Plain(raw, crc),
+    })
 }
 
 /// Keeps what is written but not yet on the disk small, so that a checkpoint at a stop, and the

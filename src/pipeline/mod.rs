@@ -287,7 +287,7 @@ pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Resul
     let out = Out::Stream(out);
     let sink = match job.compression {
         Compression::Gz => Sink::gzip(out, job.level)?,
-        Compression::None => Sink::raw(out),
+        Compression::None => Sink::raw(out, disk.size())?,
     };
     let exported = export(job, control, &disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
     let (record, _) = conclude(job, &disk, &work, exported, "-".to_owned())?;
@@ -304,7 +304,7 @@ fn export_to_place(
     unfinished: Option<Unfinished>,
 ) -> Result<Record> {
     let (sink, digests, committer) = match unfinished {
-        None => begin(job, place, work)?,
+        None => begin(job, disk, place, work)?,
         Some(unfinished) => {
             control.note(format!(
                 "continuing at byte {} of {}",
@@ -312,7 +312,7 @@ fn export_to_place(
                 disk.size()
             ));
             disk.remember_damage(&unfinished.checkpoint.damage)?;
-            go_on(job, place, unfinished)?
+            go_on(job, disk, place, unfinished)?
         }
     };
     let part = committer.part.try_clone().map_err(|e| commit::sync_error(&place.part, e))?;
@@ -328,7 +328,7 @@ fn export_to_place(
 type Begun = (Sink, DigestSet, Committer);
 
 /// Begins from nothing. The journal comes first: a part without one is not ours.
-fn begin(job: &Job, place: &Place, work: &Work) -> Result<Begun> {
+fn begin(job: &Job, disk: &OpenDisk, place: &Place, work: &Work) -> Result<Begun> {
     place.remove_unfinished_work()?;
     let journal = Journal::create(place, work)?;
     let file = place::create_new(&place.part).map_err(|e| place::cannot_create(&place.part, e))?;
@@ -336,7 +336,7 @@ fn begin(job: &Job, place: &Place, work: &Work) -> Result<Begun> {
     let out = Out::File(file, place.part.clone());
     let sink = match job.compression {
         Compression::Gz => Sink::gzip(out, job.level)?,
-        Compression::None => Sink::raw(out),
+        Compression::None => Sink::raw(out, disk.size())?,
     };
     place.sync_folder()?;
     let committer = Committer { part, part_path: place.part.clone(), journal };
@@ -344,7 +344,7 @@ fn begin(job: &Job, place: &Place, work: &Work) -> Result<Begun> {
 }
 
 /// Goes on at a checkpoint that the plan has checked; what lies behind it in the part is cut off.
-fn go_on(job: &Job, place: &Place, unfinished: Unfinished) -> Result<Begun> {
+fn go_on(job: &Job, disk: &OpenDisk, place: &Place, unfinished: Unfinished) -> Result<Begun> {
     let Unfinished { checkpoint, part: mut file, good_len } = unfinished;
     let failed = |e| place::cannot_create(&place.part, e);
     let mut journal = Journal::reopen(place, good_len)?;
@@ -352,7 +352,10 @@ fn go_on(job: &Job, place: &Place, unfinished: Unfinished) -> Result<Begun> {
     std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(failed)?;
     let part = file.try_clone().map_err(failed)?;
     let out = Out::File(file, place.part.clone());
-    let resumed = (Sink::resume(out, job.level, &checkpoint)?, DigestSet::resume(&checkpoint.raw));
+    let resumed = (
+        Sink::resume(out, job.level, disk.size(), &checkpoint)?,
+        DigestSet::resume(&checkpoint.raw),
+    );
     let (Some(sink), Some(digests)) = resumed else {
         return Err(Error::new(Kind::Internal, "journal-state", "the journal cannot be used")
             .at(&place.journal())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::SEGMENT;
 use super::gzip::{self, Packer};
+use super::journal::Checkpoint;
 use super::pool::Buffer;
 use crate::digest::{Algorithm, DigestSet, Digests, State, crc32_combine, crc32_zeros};
 use crate::error::{Error, Kind, Result};
@@ -23,6 +24,34 @@ pub enum Packed {
     Piece(Vec<u8>, u32),
     /// The raw bytes and their CRC-32.
     Plain(Arc<Buffer>, u32),
+    /// Written to its place already, with the CRC-32 of the raw bytes.
+    Placed(u32),
+}
+
+/// A raw image file that any thread writes to, each segment at its own place. What is zero is
+/// never written: it stays a hole.
+#[derive(Debug)]
+pub struct SparseFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl SparseFile {
+    /// Writes `bytes` at `offset`.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let mut start = 0;
+        while let Some(rest) = bytes.get(start..).filter(|rest| !rest.is_empty()) {
+            let zero = run(rest, true);
+            let data = run(&rest[zero..], false);
+            if data > 0 {
+                self.file
+                    .write_all_at(&rest[zero..zero + data], offset + (start + zero) as u64)
+                    .map_err(|e| write_error(&self.path, e))?;
+            }
+            start += zero + data;
+        }
+        Ok(())
+    }
 }
 
 /// Where the output's bytes go.
@@ -95,22 +124,39 @@ impl Sink {
         Ok(Sink { out, form, raw_offset: 0, file_offset: 0, crc: 0 })
     }
 
-    /// A raw image that begins here.
-    pub fn raw(out: Out) -> Self {
-        Sink { out, form: Form::Raw, raw_offset: 0, file_offset: 0, crc: 0 }
+    /// A raw image of `size` bytes that begins here. A file gets its full length at once: workers
+    /// write ahead of the last checkpoint, so nothing may set a length later.
+    pub fn raw(out: Out, size: u64) -> Result<Self> {
+        if let Out::File(file, path) = &out {
+            file.set_len(size).map_err(|e| write_error(path, e))?;
+        }
+        Ok(Sink { out, form: Form::Raw, raw_offset: 0, file_offset: 0, crc: 0 })
     }
 
-    /// Goes on where an earlier run stopped; `out` stands at the end of what it wrote.
-    pub fn resume(out: Out, level: u8, at: &super::journal::Checkpoint) -> Result<Option<Self>> {
+    /// Goes on where an earlier run stopped, on a disk of `size` bytes; `out` stands at the end of
+    /// what that run wrote. None if the checkpoint's digests cannot be.
+    pub fn resume(out: Out, level: u8, size: u64, at: &Checkpoint) -> Result<Option<Self>> {
         let sink = match &at.file {
             Some(state) => match DigestSet::resume(state) {
                 Some(digests) => Sink::gzip_at(out, level, digests)?,
                 None => return Ok(None),
             },
-            None => Sink::raw(out),
+            None => Sink::raw(out, size)?,
         };
         let (raw_offset, file_offset) = (at.raw_offset, at.file_offset);
         Ok(Some(Sink { raw_offset, file_offset, crc: at.crc, ..sink }))
+    }
+
+    /// The file that workers write raw segments to by themselves; none for gzip and streams, whose
+    /// bytes have to come in order.
+    pub fn sparse_file(&self) -> Result<Option<SparseFile>> {
+        match (&self.form, &self.out) {
+            (Form::Raw, Out::File(file, path)) => {
+                let file = file.try_clone().map_err(|e| write_error(path, e))?;
+                Ok(Some(SparseFile { file, path: path.clone() }))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Writes to the output and its digests.
@@ -132,7 +178,10 @@ impl Sink {
                 self.crc = crc32_combine(self.crc, *crc, len);
             }
             Packed::Plain(bytes, crc) => {
-                self.plain(bytes)?;
+                self.emit(bytes)?;
+                self.crc = crc32_combine(self.crc, *crc, len);
+            }
+            Packed::Placed(crc) => {
                 self.file_offset += len;
                 self.crc = crc32_combine(self.crc, *crc, len);
             }
@@ -160,24 +209,6 @@ impl Sink {
         self.emit(&pieces)
     }
 
-    /// Writes raw bytes; into a file only what is not zero.
-    fn plain(&mut self, bytes: &[u8]) -> Result<()> {
-        let Out::File(file, path) = &mut self.out else { return self.out.write(bytes) };
-        let mut start = 0;
-        let mut offset = self.raw_offset;
-        while let Some(rest) = bytes.get(start..).filter(|rest| !rest.is_empty()) {
-            let zero = run(rest, true);
-            let data = run(&rest[zero..], false);
-            if data > 0 {
-                file.write_all_at(&rest[zero..zero + data], offset + zero as u64)
-                    .map_err(|e| write_error(path, e))?;
-            }
-            start += zero + data;
-            offset += (zero + data) as u64;
-        }
-        Ok(())
-    }
-
     /// A file gets a hole; a stream has to see every zero.
     fn plain_zeros(&mut self, len: u64) -> Result<()> {
         if let Out::Stream(_) = self.out {
@@ -188,15 +219,6 @@ impl Sink {
                 self.out.write(&zeros[..step])?;
                 left -= step as u64;
             }
-        }
-        Ok(())
-    }
-
-    /// Brings the file's length up to what was taken, holes at its end included, so that a
-    /// checkpoint can promise it.
-    pub fn settle(&mut self) -> Result<()> {
-        if let (Form::Raw, Out::File(file, path)) = (&self.form, &self.out) {
-            file.set_len(self.raw_offset).map_err(|e| write_error(path, e))?;
         }
         Ok(())
     }
@@ -215,7 +237,6 @@ impl Sink {
             let trailer = gzip::trailer(self.crc, self.raw_offset);
             self.emit(&trailer)?;
         }
-        self.settle()?;
         if let Out::Stream(stream) = &mut self.out {
             stream.flush().map_err(stream_error)?;
         }
