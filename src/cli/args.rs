@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 
 use super::size::Size;
 use crate::digest::Algorithm;
-use crate::disk::Format;
+use crate::disk::{Format, SECTOR};
 
 /// Turn a VirtualBox disk into a compressed, checksummed raw image
 ///
@@ -70,7 +70,7 @@ pub(super) struct Args {
 
     /// Pad the raw image with zeros to a multiple of SIZE
     #[arg(long, value_name = "SIZE")]
-    pub(super) align: Option<Size>,
+    pub(super) align: Option<Align>,
 
     /// Only say whether the source is sound; write nothing
     #[arg(long)]
@@ -96,7 +96,7 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) restart: bool,
 
-    /// How often to checkpoint, in bytes of the raw image (default: 1G, or 30 s)
+    /// How often to checkpoint, in bytes of the raw image (default: 1G or 30 s)
     #[arg(long, value_name = "SIZE")]
     pub(super) checkpoint: Option<Size>,
 
@@ -196,6 +196,23 @@ impl FromStr for Threads {
     }
 }
 
+/// `--align`: whole sectors, and no more than anybody aligns to. A typing error would make a disk
+/// whose zeros take years to hash.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Align(pub(super) u64);
+
+impl FromStr for Align {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Size(size) = text.parse()?;
+        if !size.is_multiple_of(SECTOR) {
+            return Err(format!("'{text}' is no multiple of {SECTOR}"));
+        }
+        let most: u64 = 1 << 40;
+        (size <= most).then_some(Align(size)).ok_or_else(|| format!("'{text}' is more than 1T"))
+    }
+}
+
 /// `--checksum`: a set of algorithms, perhaps empty.
 #[derive(Clone, Debug)]
 pub(super) struct Checksums(pub(super) Vec<Algorithm>);
@@ -221,4 +238,28 @@ impl FromStr for Checksums {
 /// Whether `--json` is among the words typed: an error in the others has to be told in JSON, too.
 pub(super) fn wants_json(typed: &[OsString]) -> bool {
     typed.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// Whether the image was to go to standard output: an error in the other words must not go there.
+pub(super) fn wants_stdout(typed: &[OsString]) -> bool {
+    let options: Vec<_> = typed.iter().take_while(|word| *word != "--").collect();
+    options.iter().any(|word| *word == "-o-" || *word == "--output=-")
+        || options
+            .windows(2)
+            .any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "-")
+}
+
+/// What `--color` says among the words typed: help and errors of the parser come before its value
+/// is known.
+pub(super) fn color_of_parser(typed: &[OsString]) -> clap::ColorChoice {
+    let words: Vec<_> = typed.iter().take_while(|word| *word != "--").collect();
+    let says = |how: &str| {
+        words.iter().any(|word| **word == *format!("--color={how}"))
+            || words.windows(2).any(|pair| pair[0] == "--color" && pair[1] == how)
+    };
+    match () {
+        () if says("never") => clap::ColorChoice::Never,
+        () if says("always") => clap::ColorChoice::Always,
+        () => clap::ColorChoice::Auto,
+    }
 }

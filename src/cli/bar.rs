@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::ProgressForm;
 use super::size::{human, human_time};
-use super::talk::Talk;
+use super::talk::{Talk, printable};
 use crate::pipeline::progress::{Event, Listener};
 
 /// A bar is redrawn, and a JSON event sent, at most this often.
@@ -58,10 +58,12 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).name = name.to_owned();
     }
 
-    fn say(&self, label: fn(&Talk, &str), text: &str) {
+    /// With JSON events, words are events, too: every line can be parsed.
+    fn say(&self, event: &str, label: fn(&Talk, &str), text: &str) {
         match &self.form {
             Form::Bar(bar) => bar.suspend(|| label(&self.talk, text)),
-            _ => label(&self.talk, text),
+            Form::Json => send(&json!({ "event": event, "message": text })),
+            Form::Plain | Form::Silent => label(&self.talk, text),
         }
     }
 
@@ -104,7 +106,7 @@ impl Progress {
             Form::Plain => {
                 let percent = meter.position() * 100 / meter.total().max(1);
                 let words = meter.words();
-                let line = format!("{name}: {} {percent} %, {words}\n", meter.stage);
+                let line = format!("{}: {} {percent} %, {words}\n", printable(name), meter.stage);
                 let _ = io::stderr().lock().write_all(line.as_bytes());
             }
             Form::Json => send(&json!({
@@ -140,11 +142,8 @@ impl Listener for Progress {
             }
             Event::Advance { data, empty, written } => self.advance(*data, *empty, *written),
             Event::End => self.end(),
-            Event::Note(text) => self.say(Talk::note, text),
-            Event::Warn(text) => self.say(Talk::warn, text),
-        }
-        if let (Form::Json, Event::Note(text) | Event::Warn(text)) = (&self.form, event) {
-            send(&json!({ "event": "note", "message": text }));
+            Event::Note(text) => self.say("note", Talk::note, text),
+            Event::Warn(text) => self.say("warning", Talk::warn, text),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
 
-use super::args::{Args, Color, wants_json};
+use super::args::{Args, Color, color_of_parser, wants_json, wants_stdout};
 use super::bar::Progress;
 use super::config::Site;
 use super::settings::{Manner, Mode, Settings, settle};
@@ -16,12 +16,14 @@ use super::talk::Talk;
 use super::{report, signals};
 use crate::disk::{self, OpenDisk};
 use crate::error::{Error, Kind, Result};
+use crate::pipeline::progress::Event;
 use crate::pipeline::{self, Control, Job, Outcome};
 
 /// The program.
 pub fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
-    let args = match Args::try_parse_from(&typed) {
+    let parsed = Args::command().color(color_of_parser(&typed)).try_get_matches_from(&typed);
+    let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return not_parsed(&error, &typed),
     };
@@ -52,7 +54,7 @@ fn not_parsed(error: &clap::Error, typed: &[OsString]) -> ExitCode {
             quiet: false,
             verbose: false,
             json: true,
-            stdout_taken: false,
+            stdout_taken: wants_stdout(typed),
         };
         let text = error.render().to_string();
         let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
@@ -77,8 +79,13 @@ fn run(settings: &Settings, talk: Talk) -> Result<u8> {
     let progress = Arc::new(Progress::new(settings.progress, talk));
     let control = Control { progress: Box::new(progress.clone()), ..Control::default() };
     signals::watch(&control.stop)?;
+    if settings.to_stdout {
+        signals::end_even_if_stuck(&control.stop, talk);
+    }
     if settings.untouched && matches!(settings.mode, Mode::Convert | Mode::DryRun) {
-        talk.note("the guest is left untouched: this version cannot prepare it (--no-context says that this is fine)");
+        let note = "the guest is left untouched: this version cannot prepare it (--no-context says \
+                    that this is fine)";
+        control.progress.event(&Event::Note(note.to_owned()));
     }
     let mut failed = None;
     for job in &settings.jobs {
@@ -109,7 +116,7 @@ fn convert(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Res
         job.output.display(),
         job.threads,
         pipeline::gzip::ENGINE,
-        job.level,
+        job.effort,
         job.checkpoint
     ));
     let Outcome { record, status } = match settings.to_stdout {
@@ -124,7 +131,7 @@ fn convert(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Res
         ));
     }
     let known = record.warnings.iter().filter(|warning| warning.code != "guest-untouched");
-    known.for_each(|warning| talk.warn(&warning.message));
+    known.for_each(|w| control.progress.event(&Event::Warn(w.message.clone())));
     talk.result_json(&record)?;
     talk.result(&report::converted(job, &record, status))?;
     pipeline::damage_error(&job.input, &record.damage).map_or(Ok(()), Err)
@@ -132,8 +139,15 @@ fn convert(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Res
 
 fn verify(job: &Job, control: &Control, talk: Talk) -> Result<()> {
     let record = pipeline::verify::verify(&job.input, control)?;
+    if record.file.compression == "none"
+        && record.raw.digests.is_empty()
+        && record.file.digests.is_empty()
+    {
+        let warning = "its record has no checksums: nothing but its size could be compared";
+        control.progress.event(&Event::Warn(format!("{}: {warning}", job.input.display())));
+    }
     talk.result_json(&record)?;
-    talk.result(&format!("{}: verified\n", job.input.display()))
+    talk.result(&report::verified(job))
 }
 
 fn check(job: &Job, talk: Talk) -> Result<()> {

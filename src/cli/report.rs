@@ -1,10 +1,12 @@
 //! Results as a person reads them, and as a program does.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::size::human;
+use super::talk::printable;
 use crate::disk::{Damage, Disk, OpenDisk, Usage};
 use crate::error::Result;
 use crate::pipeline::place::Place;
@@ -12,6 +14,11 @@ use crate::pipeline::plan::{Plan, Start};
 use crate::pipeline::record::Record;
 use crate::pipeline::space::Need;
 use crate::pipeline::{Job, Status};
+
+/// A name on a line of its own.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
 
 /// What a conversion made.
 pub(super) fn converted(job: &Job, record: &Record, status: Status) -> String {
@@ -21,7 +28,7 @@ pub(super) fn converted(job: &Job, record: &Record, status: Status) -> String {
         Status::Continued(offset) => format!(" (continued at byte {offset})"),
         Status::AlreadyDone => " (there already, verified)".to_owned(),
     };
-    let _ = writeln!(text, "{}{how}", job.output.display());
+    let _ = writeln!(text, "{}{how}", shown(&job.output));
     let _ = writeln!(text, "  raw   {:>14} bytes  {}", record.raw.bytes, human(record.raw.bytes));
     for (name, hex) in &record.raw.digests {
         let _ = writeln!(text, "        {name:<6} {hex}");
@@ -33,11 +40,17 @@ pub(super) fn converted(job: &Job, record: &Record, status: Status) -> String {
     text + &damage(&record.damage)
 }
 
+/// What `--verify` says of a good image.
+pub(super) fn verified(job: &Job) -> String {
+    format!("{}: verified\n", shown(&job.input))
+}
+
 /// Every damaged range.
 pub(super) fn damage(ranges: &[Damage]) -> String {
     let mut text = String::new();
     for range in ranges {
         let Damage { offset, len, reason } = range;
+        let reason = printable(reason);
         let _ = writeln!(text, "  damaged: {len} bytes at {offset} of the guest's disk: {reason}");
     }
     text
@@ -48,7 +61,7 @@ pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Valu
     let mut text = String::new();
     let sound = disk.damage().is_empty();
     let verdict = if sound { "sound" } else { "damaged" };
-    let _ = writeln!(text, "{}: {verdict}", job.input.display());
+    let _ = writeln!(text, "{}: {verdict}", shown(&job.input));
     let _ = writeln!(text, "  format  {}", disk.format);
     let _ = writeln!(
         text,
@@ -60,10 +73,10 @@ pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Valu
     );
     for layer in &disk.layers {
         let uuid = layer.uuid.as_deref().unwrap_or("-");
-        let _ = writeln!(text, "  layer   {}  {uuid}", layer.path.display());
+        let _ = writeln!(text, "  layer   {}  {uuid}", shown(&layer.path));
     }
     for warning in &disk.warnings {
-        let _ = writeln!(text, "  warning {}", warning.message);
+        let _ = writeln!(text, "  warning {}", printable(&warning.message));
     }
     text += &damage(&disk.damage());
     let value = json!({
@@ -98,12 +111,12 @@ pub(super) fn planned(
 ) -> Result<(String, Value)> {
     let mut text = String::new();
     let output = match place {
-        Some((place, ..)) => place.image.display().to_string(),
+        Some((place, ..)) => place.image.to_string_lossy().into_owned(),
         None => "standard output".to_owned(),
     };
-    let _ = writeln!(text, "{} -> {output}", job.input.display());
+    let _ = writeln!(text, "{} -> {}", shown(&job.input), printable(&output));
     for layer in &disk.layers {
-        let _ = writeln!(text, "  reads   {}", layer.path.display());
+        let _ = writeln!(text, "  reads   {}", shown(&layer.path));
     }
     let _ = writeln!(
         text,

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Args, Checksums, Color, Compress, Context, Level, ProgressForm, Threads};
+use super::args::{Align, Args, Checksums, Color, Compress, Context, Level, ProgressForm, Threads};
 use super::config::Site;
 use super::size::Size;
 use crate::disk::{OpenOptions, Warning};
 use crate::error::{Error, Kind, Result};
+use crate::pipeline::gzip::Effort;
 use crate::pipeline::{Compression, Job, plan};
 
 /// What the command is to do.
@@ -49,7 +50,7 @@ impl Manner {
             quiet: args.quiet,
             verbose: args.verbose > 0,
             json: args.json,
-            stdout_taken: is_stdout(args.output.as_deref()),
+            stdout_taken: is_stdout(args.output.as_deref()) && !args.check && !args.dry_run,
         }
     }
 }
@@ -111,7 +112,7 @@ fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job
     let level: Option<Level> = args.level.or(site.get("level")?);
     let threads: Option<Threads> = args.threads.or(site.get("threads")?);
     let checkpoint: Option<Size> = args.checkpoint.or(site.get("checkpoint")?);
-    let align: Option<Size> = args.align.or(site.get("align")?);
+    let align: Option<Align> = args.align.or(site.get("align")?);
     let checksum: Option<Checksums> = match args.checksum.clone() {
         Some(list) => Some(list),
         None => site.get("checksum")?,
@@ -136,7 +137,7 @@ fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job
         Ok(Job {
             open: open.clone(),
             compression,
-            level: level.map_or(defaults.level, |level| level.0),
+            effort: level.map_or(defaults.effort, |level| Effort::Level(level.0)),
             checksums: checksum.clone().map_or(defaults.checksums, |list| list.0),
             checkpoint: checkpoint.map_or(defaults.checkpoint, |size| size.0),
             threads: threads.map_or(defaults.threads, |threads| threads.0),

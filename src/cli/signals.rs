@@ -1,11 +1,14 @@
 //! Ctrl-C and `kill`: the first asks the run to stop at a checkpoint, the second ends it at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::talk::Talk;
 use crate::error::{Error, Kind, Result};
 
 /// From now on a signal puts its number into `stop`.
@@ -21,4 +24,27 @@ pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
             })?;
     }
     Ok(())
+}
+
+/// How long a stopped run may take to end by itself.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A reader that does not read holds a run to standard output fast in a write that no signal ends.
+/// There is nothing to save: after a while the program ends all the same.
+pub(super) fn end_even_if_stuck(stop: &Arc<AtomicUsize>, talk: Talk) {
+    let stop = stop.clone();
+    thread::spawn(move || {
+        while stop.load(Ordering::Relaxed) == 0 {
+            thread::sleep(Duration::from_millis(100));
+        }
+        thread::sleep(PATIENCE);
+        let signal = i32::try_from(stop.load(Ordering::Relaxed)).unwrap_or(SIGTERM);
+        let kind = Kind::Interrupted(signal);
+        let message = format!("stopped by signal {signal} while nobody read standard output");
+        talk.error(
+            &Error::new(kind, "interrupted", message)
+                .remedy("what went to standard output is incomplete"),
+        );
+        std::process::exit(i32::from(kind.exit_code()));
+    });
 }

@@ -126,7 +126,7 @@ impl Talk {
 }
 
 /// Names come from strangers: nothing in them may drive the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

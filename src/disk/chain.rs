@@ -8,7 +8,8 @@ use crate::error::{Error, Kind, Result};
 const LOOK_AHEAD: u64 = 64 << 20;
 
 /// Layers composed leaf first: what a layer does not have is asked of the next one, and what
-/// lies beyond a parent's end is zero. The size is the leaf's, or more if padded.
+/// lies beyond a layer's end is zero, even if a layer below it is larger. The size is the leaf's,
+/// or more if padded.
 pub struct Chain {
     layers: Vec<Box<dyn Disk>>,
     size: u64,
@@ -41,7 +42,7 @@ impl Chain {
         }
         for layer in &self.layers {
             let Some(inside) = layer.size().checked_sub(offset).filter(|left| *left > 0) else {
-                continue;
+                break;
             };
             let extent = layer.extent_at(offset, len.min(inside))?;
             len = extent.len;
@@ -53,6 +54,35 @@ impl Chain {
         }
         Ok((Extent { len, content: Content::Zero }, None))
     }
+}
+
+/// The parts of `len` bytes from `offset` that show through all of the layers `above`: none of
+/// them has them, and none of them ends before.
+pub fn visible(above: &[Box<dyn Disk>], offset: u64, len: u64) -> Result<Vec<(u64, u64)>> {
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    let smallest = above.iter().map(|layer| layer.size()).min().unwrap_or(u64::MAX);
+    let end = offset.saturating_add(len).min(smallest);
+    let mut at = offset;
+    while at < end {
+        let mut len = end - at;
+        let mut hidden = false;
+        for layer in above {
+            let extent = layer.extent_at(at, len)?;
+            len = extent.len;
+            hidden = extent.content != Content::Absent;
+            if hidden {
+                break;
+            }
+        }
+        if !hidden {
+            match parts.last_mut() {
+                Some((start, known)) if *start + *known == at => *known += len,
+                _ => parts.push((at, len)),
+            }
+        }
+        at += len;
+    }
+    Ok(parts)
 }
 
 impl Disk for Chain {

@@ -109,12 +109,19 @@ pub fn detect(file: &SourceFile) -> Result<Format> {
         .at(file.path())
         .remedy("convert it to VDI with VirtualBox (VBoxManage clonemedium … --format VDI)"));
     }
-    if DISK_BEGINNINGS.iter().any(|(offset, magic)| has(*offset, magic)) {
+    if begins_like_a_disk(head) {
         return Ok(Format::Raw);
     }
     Err(Error::new(Kind::Unsupported, "format-unknown", "this is no disk image that is known")
         .at(file.path())
         .remedy("if it is the plain bytes of a disk, say --input-format raw"))
+}
+
+/// Whether `head`, the first bytes of a guest's disk, looks like the beginning of one.
+pub fn begins_like_a_disk(head: &[u8]) -> bool {
+    DISK_BEGINNINGS
+        .iter()
+        .any(|(offset, magic)| head.get(*offset..).is_some_and(|tail| tail.starts_with(magic)))
 }
 
 /// Formats that are known by their last sector.

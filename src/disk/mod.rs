@@ -113,12 +113,12 @@ pub struct Damage {
 }
 
 impl Damage {
-    /// Takes `next` in, if it continues this range for the same reason.
+    /// Takes `next` in, if it begins in or right behind this range and has the same reason.
     fn absorb(&mut self, next: &Damage) -> bool {
-        let continues =
-            self.reason == next.reason && self.offset.checked_add(self.len) == Some(next.offset);
+        let end = self.offset.saturating_add(self.len);
+        let continues = self.reason == next.reason && (self.offset..=end).contains(&next.offset);
         if continues {
-            self.len = self.len.saturating_add(next.len);
+            self.len = end.max(next.offset.saturating_add(next.len)) - self.offset;
         }
         continues
     }
@@ -130,6 +130,9 @@ pub struct DamageList(Mutex<Vec<Damage>>);
 
 /// More single ranges than this are not a disk that can be salvaged, but a forged one.
 const MAX_DAMAGED_RANGES: usize = 100_000;
+/// One range of a parent that a snapshot has cut into more parts than this is listed as one range
+/// again: a changed parent under a well-used snapshot is no forgery.
+const MAX_PARTS: usize = 10_000;
 
 impl DamageList {
     /// Adds a range; one that continues the last one for the same reason is merged with it.
@@ -153,11 +156,30 @@ impl DamageList {
         Ok(())
     }
 
-    /// What was found so far, by offset, each range once.
+    /// Adds what of `damage`, found in a layer, shows through the layers `above` it.
+    ///
+    /// # Errors
+    /// Those of [`DamageList::add`], and of reading the maps above.
+    pub fn add_visible(&self, damage: &Damage, above: &[Box<dyn Disk>]) -> Result<()> {
+        let parts = chain::visible(above, damage.offset, damage.len)?;
+        let (first, last) = (parts.first().copied(), parts.last().copied());
+        if let (Some((start, _)), Some((offset, len))) = (first, last)
+            && parts.len() > MAX_PARTS
+        {
+            let len = offset + len - start;
+            return self.add(Damage { offset: start, len, reason: damage.reason.clone() });
+        }
+        parts.into_iter().try_for_each(|(offset, len)| {
+            self.add(Damage { offset, len, reason: damage.reason.clone() })
+        })
+    }
+
+    /// What was found so far, by offset. A place that was read twice is listed once.
     pub fn list(&self) -> Vec<Damage> {
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        list.sort_by(|a, b| (&a.reason, a.offset).cmp(&(&b.reason, b.offset)));
+        list.dedup_by(|next, last| last.absorb(next));
         list.sort();
-        list.dedup_by(|next, last| next == last || last.absorb(next));
         list
     }
 }

@@ -8,7 +8,8 @@ use super::raw::RawLayer;
 use super::source::{Named, SourceFile};
 use super::vdi::{PageCache, VdiLayer, family, header};
 use super::{
-    Damage, DamageList, Disk, Format, LayerInfo, OpenDisk, OpenOptions, SECTOR, Warning, detect,
+    Content, Damage, DamageList, Disk, Format, LayerInfo, OpenDisk, OpenOptions, SECTOR, Warning,
+    detect,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -33,6 +34,9 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenDisk> {
     }
     opening.finish(format)
 }
+
+/// No storage asks for more than some GiB, and what is padded has to be hashed.
+const MAX_ALIGN: u64 = 1 << 40;
 
 /// What has been opened so far.
 struct Opening<'a> {
@@ -69,22 +73,28 @@ impl<'a> Opening<'a> {
     fn vdi_chain(&mut self, leaf: Arc<SourceFile>) -> Result<()> {
         let leaf_path = leaf.path().to_owned();
         // A symlink that the user named leads to the folder where the family lives.
-        let home = leaf_path.canonicalize().unwrap_or_else(|_| leaf_path.clone());
-        let leaf_header = header::read(&leaf)?;
-        if !self.options.this_layer {
-            family::refuse_if_parent(&home, &leaf_header, &mut self.warnings)?;
-        }
+        let home = match leaf_path.is_symlink() {
+            true => leaf_path.canonicalize().unwrap_or_else(|_| leaf_path.clone()),
+            false => leaf_path,
+        };
         let cache = Arc::new(PageCache::default());
-        let mut next = Some(leaf);
+        let mut next = Some(leaf.clone());
         let mut trail: Vec<(PathBuf, header::Uuid)> = Vec::new();
+        let mut leaf_header = None;
         while let Some(file) = next.take() {
             let salvage = self.options.salvage.then(|| self.damage.clone());
-            let number = self.disks.len();
-            let layer =
-                VdiLayer::open(file.clone(), number, cache.clone(), salvage, &mut self.warnings)?;
+            let layer = VdiLayer::open(
+                file.clone(),
+                &self.disks,
+                cache.clone(),
+                salvage,
+                &mut self.warnings,
+            )?;
             let header = layer.header().clone();
-            let path = if number == 0 { home.clone() } else { file.path().to_owned() };
+            let is_leaf = self.disks.is_empty();
+            let path = if is_leaf { home.clone() } else { file.path().to_owned() };
             trail.push((path.clone(), header.create));
+            leaf_header.get_or_insert_with(|| header.clone());
             self.layers.push(LayerInfo {
                 path: file.path().to_owned(),
                 uuid: Some(header.create.to_string()),
@@ -97,7 +107,13 @@ impl<'a> Opening<'a> {
                 next = Some(self.vdi_parent(&path, &home, &header)?);
             }
         }
-        Ok(())
+        // Last: in a cycle everybody is somebody's parent, and that is not the news.
+        match leaf_header {
+            Some(header) if !self.options.this_layer => {
+                family::refuse_if_parent(&leaf, &home, &header, &mut self.warnings)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn vdi_parent(
@@ -121,8 +137,8 @@ impl<'a> Opening<'a> {
             if !self.options.salvage {
                 return Err(error);
             }
-            let size = header.size;
-            self.damage.add(Damage { offset: 0, len: size, reason: error.to_string() })?;
+            let damage = Damage { offset: 0, len: header.size, reason: error.to_string() };
+            self.damage.add_visible(&damage, &self.disks)?;
         }
         Ok(Arc::new(SourceFile::open(&found.relative.path, Named::BySearch)?))
     }
@@ -132,6 +148,11 @@ impl<'a> Opening<'a> {
         let mut disk = Chain::new(self.disks, size);
         if let Some(align) = self.options.align {
             pad(&mut disk, align)?;
+        }
+        if format == Format::Vdi && looks_encrypted(&disk)? {
+            let message = "every block is in use and the disk does not begin like one: it may be \
+                           encrypted by VirtualBox, which no VDI tells";
+            self.warnings.push(Warning::new("looks-encrypted", message));
         }
         // The same finding can come from every layer's search.
         self.warnings.dedup();
@@ -153,9 +174,9 @@ fn pad(disk: &mut Chain, align: u64) -> Result<()> {
     let size = disk.size();
     let padded = size
         .checked_next_multiple_of(align)
-        .filter(|_| align > 0 && align.is_multiple_of(SECTOR))
+        .filter(|_| align.is_multiple_of(SECTOR) && (1..=MAX_ALIGN).contains(&align))
         .ok_or_else(|| {
-            let message = format!("cannot align to {align}: no multiple of 512, or too large");
+            let message = format!("cannot align to {align}: no multiple of 512, or above 1 TiB");
             Error::new(Kind::Usage, "align", message).remedy("use a size such as --align 1M")
         })?;
     if padded != size && has_gpt(disk)? {
@@ -184,6 +205,25 @@ fn has_gpt(disk: &Chain) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// VirtualBox keeps the key in the machine's settings and leaves no mark in the disk. What shows
+/// is that encryption writes every block, and that nothing in it makes sense.
+fn looks_encrypted(disk: &Chain) -> Result<bool> {
+    let mut head = vec![0; usize::try_from(disk.size()).map_or(4096, |size| size.min(4096))];
+    disk.read_at(&mut head, 0)?;
+    if detect::begins_like_a_disk(&head) || head.iter().all(|byte| *byte == 0) {
+        return Ok(false);
+    }
+    let mut offset = 0;
+    while offset < disk.size() {
+        let extent = disk.extent_at(offset, u64::MAX)?;
+        if extent.content != Content::Data {
+            return Ok(false);
+        }
+        offset += extent.len;
+    }
+    Ok(true)
 }
 
 fn refuse_cycle(trail: &[(PathBuf, header::Uuid)], parent: header::Uuid) -> Result<()> {

@@ -115,6 +115,11 @@ impl SourceFile {
         &self.stamp
     }
 
+    /// Device and inode: the same for all names of one file.
+    pub fn id(&self) -> (u64, u64) {
+        (self.stamp.dev, self.stamp.ino)
+    }
+
     /// The first bytes of the file, at most 4,096, as they were when it was opened.
     pub fn head(&self) -> &[u8] {
         &self.head
@@ -187,11 +192,13 @@ fn check_kind(path: &Path, meta: &Metadata) -> Result<()> {
 }
 
 fn cannot_open(path: &Path, cause: io::Error) -> Error {
+    let no_such = cause.kind() == io::ErrorKind::NotADirectory;
     let error = Error::io("source-open", "cannot open the input", path, cause);
     match error.kind() {
+        _ if no_such => error.with_kind(Kind::Missing).remedy("check the name"),
         Kind::Missing => error.remedy("check the name"),
         Kind::Permission => error.remedy("run as a user who may read it"),
-        _ => error,
+        _ => error.remedy("check the path and the storage that holds it"),
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use super::journal::{Checkpoint, Journal, Line};
-use crate::error::{Error, Kind, Result};
+use super::place::failed;
+use crate::error::{Error, Result};
 
 /// What the writer asks for.
 pub enum Message {
@@ -45,7 +46,5 @@ impl Committer {
 
 /// The disk did not take what was written.
 pub fn sync_error(path: &std::path::Path, cause: std::io::Error) -> Error {
-    Error::io("output-sync", "cannot bring the output to the disk", path, cause)
-        .with_kind(Kind::Io)
-        .remedy("check the storage, then run the same command again: it continues")
+    failed("output-sync", "cannot bring the output to the disk", path, cause)
 }

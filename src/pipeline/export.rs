@@ -1,7 +1,7 @@
 //! The one pass: every byte is read once, hashed while it goes by, compressed, written in order.
 //!
 //! ```text
-//!            ┌─ jobs ────► workers: read, look for zeros, compress ─┐
+//!            ┌─ tasks ───► workers: read, look for zeros, compress ─┐
 //! scout ─────┤                     │ raw bytes                      │ pieces
 //! walks the  ├─ tickets ─► digester: raw digests, in order          │
 //! extents    └─ tickets ─► writer: appends, in order ◄──────────────┘
@@ -10,30 +10,34 @@
 //! ```
 //!
 //! A ticket stands for what comes next; the digester and the writer take them in order and wait
-//! for what a ticket promises. A mark asks the digester for its state at that place, so that the
-//! writer's checkpoint fits. Empty runs pass as tickets only: nothing is read or compressed.
+//! for what a ticket promises. At a mark the writer asks for the digester's state at its own place
+//! and makes a checkpoint of both. Empty runs pass as tickets only: nothing is read or compressed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::SEGMENT;
 use super::commit::{Committer, Message};
-use super::gzip::Packer;
+use super::digester::{DigestTicket, States, digest};
+use super::gzip::Effort;
 use super::journal::{Checkpoint, Journal};
-use super::pool::{Buffer, Pool};
+use super::pool::Pool;
 use super::progress::Event;
 use super::segments::{Run, Segments};
-use super::sink::{Packed, Sink, SparseFile, is_zero};
-use super::{Compression, Control};
-use crate::digest::{Algorithm, DigestSet, Digests, State};
+use super::sink::{Packed, Sink};
+use super::workers::{Read, Tasks, Workers};
+use super::{Compression, Control, SEGMENT};
+use crate::digest::{Algorithm, DigestSet, Digests};
 use crate::disk::{Disk, OpenDisk};
 use crate::error::{Error, Kind, Result};
 
 /// A checkpoint is due after this long, even if little was done.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(30);
+
+/// Segments in flight when the digester may run ahead of the compression: 64 MiB.
+const AHEAD: usize = 64;
 
 /// What to export, and how.
 pub struct Export<'a> {
@@ -41,8 +45,8 @@ pub struct Export<'a> {
     pub disk: &'a OpenDisk,
     /// How segments are packed.
     pub compression: Compression,
-    /// Effort.
-    pub level: u8,
+    /// How hard.
+    pub effort: Effort,
     /// Worker threads.
     pub threads: usize,
     /// Raw bytes between checkpoints.
@@ -65,24 +69,8 @@ pub struct Exported {
 enum WriteTicket {
     Zeros(u64),
     Segment(Receiver<Result<Packed>>, u64),
-    Mark(Receiver<State>),
+    Mark,
     Failed(Error),
-}
-
-/// What the digester finds next.
-enum DigestTicket {
-    Zeros(u64),
-    Segment(Receiver<Arc<Buffer>>),
-    Mark(SyncSender<State>),
-}
-
-/// A segment to read and pack.
-struct Job {
-    offset: u64,
-    len: usize,
-    buffer: Buffer,
-    raw: SyncSender<Arc<Buffer>>,
-    packed: SyncSender<Result<Packed>>,
 }
 
 impl Export<'_> {
@@ -97,21 +85,29 @@ impl Export<'_> {
         digests: DigestSet,
         committer: Option<Committer>,
     ) -> Result<Exported> {
+        let ahead = self.compression == Compression::Gz && !digests.algorithms().is_empty();
         // Enough for every worker to have one in hand and one ahead, and for the digester and
-        // the writer to lag a little; each costs up to 2 MiB.
-        let window = 2 * self.threads + 12;
-        let sparse = sink.sparse_file()?;
-        let pool = Pool::new(window);
-        let busy = AtomicUsize::new(0);
-        let (jobs, job_queue) = channel();
-        let job_queue = Mutex::new(job_queue);
+        // the writer to lag a little; each costs 1 to 2 MiB.
+        let window = (2 * self.threads + 12).max(if ahead { AHEAD } else { 0 });
+        let workers = Workers {
+            disk: self.disk,
+            effort: (self.compression == Compression::Gz).then_some(self.effort),
+            sparse: sink.sparse_file()?,
+            ahead,
+            tasks: Tasks::default(),
+            busy: AtomicUsize::new(0),
+            control: self.control,
+        };
+        let start = sink.raw_offset;
+        let states = States::new(4 * window, start, &digests);
         let (to_writer, write_tickets) = sync_channel(window);
         let (to_digester, digest_tickets) = sync_channel(window);
         thread::scope(|scope| {
             for _ in 0..self.threads {
-                scope.spawn(|| self.work(&job_queue, &busy, sparse.as_ref()));
+                scope.spawn(|| workers.work());
             }
-            let digester = scope.spawn(|| digest(digests, digest_tickets, &busy));
+            let busy = &workers.busy;
+            let digester = scope.spawn(|| digest(digests, start, digest_tickets, &states, busy));
             let (commits, committing) = match committer {
                 Some(committer) => {
                     let (commits, queue) = sync_channel(1);
@@ -119,11 +115,12 @@ impl Export<'_> {
                 }
                 None => (None, None),
             };
-            let scout = Scout { export: self, pool, jobs, to_digester, to_writer };
-            let start = sink.raw_offset;
+            let pool = Pool::new(window);
+            let tasks = &workers.tasks;
             let marks = commits.is_some();
+            let scout = Scout { export: self, pool, tasks, to_digester, to_writer };
             scope.spawn(move || scout.walk(start, marks));
-            let written = self.write(sink, write_tickets, commits);
+            let written = self.write(sink, write_tickets, &states, commits);
             // A failed sync shows here as a queue that nobody reads: its own error comes first.
             let journal = committing.map(|committing| join(committing)?).transpose()?;
             let sink = written?;
@@ -133,48 +130,16 @@ impl Export<'_> {
         })
     }
 
-    /// A worker: takes segments as long as there are any.
-    fn work(&self, queue: &Mutex<Receiver<Job>>, busy: &AtomicUsize, sparse: Option<&SparseFile>) {
-        let mut packer = match self.compression {
-            Compression::Gz => Packer::new(self.level).ok(),
-            Compression::None => None,
-        };
-        loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = next else { return };
-            busy.fetch_add(1, Ordering::Relaxed);
-            let Job { offset, len, buffer, raw, packed: done } = job;
-            let raw = self.read(offset, len, buffer, &raw);
-            let packed = raw.and_then(|raw| pack(raw, offset, packer.as_mut(), sparse));
-            busy.fetch_sub(1, Ordering::Relaxed);
-            // Nobody waits for it any more if the run has failed elsewhere.
-            let _ = done.send(packed);
-        }
-    }
-
-    /// Reads one segment and hands it to the digester.
-    fn read(
-        &self,
-        offset: u64,
-        len: usize,
-        mut buffer: Buffer,
-        digester: &SyncSender<Arc<Buffer>>,
-    ) -> Result<Arc<Buffer>> {
-        self.disk.read_at(buffer.sized(len), offset)?;
-        let raw = Arc::new(buffer);
-        let _ = digester.send(raw.clone());
-        Ok(raw)
-    }
-
-    /// The writer: takes tickets in order until there are no more.
+    /// The writer: takes tickets in order until there are no more, or until a stop.
     fn write(
         &self,
         mut sink: Sink,
         tickets: Receiver<WriteTicket>,
+        states: &States,
         commits: Option<SyncSender<Message>>,
     ) -> Result<Sink> {
         let (mut data, mut empty) = (0, 0);
-        let mut unsynced = Unsynced { since: sink.file_offset, commits };
+        let mut durable = Durable { export: self, states, commits, synced: 0, marked: None };
         for ticket in tickets {
             match ticket {
                 WriteTicket::Zeros(len) => {
@@ -183,83 +148,70 @@ impl Export<'_> {
                 }
                 WriteTicket::Segment(packed, len) => {
                     let packed = packed.recv().map_err(|_| lost("a segment"))??;
+                    if matches!(packed, Packed::Dropped) {
+                        break;
+                    }
                     sink.segment(&packed, len)?;
                     data += len;
-                    unsynced.flush_if_much(&sink)?;
+                    durable.flush_if_much(&sink)?;
                 }
-                WriteTicket::Mark(state) => {
-                    let raw = state.recv().map_err(|_| lost("a digest"))?;
-                    let checkpoint = self.checkpoint(&sink, raw);
-                    unsynced.send(Message::Commit(Box::new(checkpoint)), &sink)?;
-                }
+                WriteTicket::Mark => durable.checkpoint(&sink)?,
                 WriteTicket::Failed(error) => return Err(error),
             }
             let written = sink.file_offset;
             self.control.progress.event(&Event::Advance { data, empty, written });
         }
+        if sink.raw_offset < self.disk.size() {
+            durable.checkpoint(&sink)?;
+        }
         Ok(sink)
     }
-
-    fn checkpoint(&self, sink: &Sink, raw: State) -> Checkpoint {
-        let file = sink.file_state();
-        let so_far = file.as_ref().and_then(DigestSet::resume).map(DigestSet::finish);
-        Checkpoint {
-            raw_offset: sink.raw_offset,
-            file_offset: sink.file_offset,
-            crc: sink.crc,
-            raw,
-            file_sha256: so_far.and_then(|mut digests| digests.remove(&Algorithm::Sha256)),
-            file,
-            damage: self.disk.damage(),
-        }
-    }
 }
 
-/// Turns raw bytes into what the writer appends, or writes them to their place.
-fn pack(
-    raw: Arc<Buffer>,
-    offset: u64,
-    packer: Option<&mut Packer>,
-    sparse: Option<&SparseFile>,
-) -> Result<Packed> {
-    if is_zero(&raw) {
-        return Ok(Packed::Zero);
-    }
-    let crc = crc32fast::hash(&raw);
-    Ok(match (packer, sparse) {
-        (Some(packer), _) => {
-            let mut piece = Vec::new();
-            packer.pack(&raw, &mut piece);
-            piece.shrink_to_fit();
-            Packed::Piece(piece, crc)
-        }
-        (None, Some(file)) => {
-            file.write_at(&raw, offset)?;
-            Packed::Placed(crc)
-        }
-        (None, None) => Packed::Plain(raw, crc),
-    })
-}
-
-/// Keeps what is written but not yet on the disk small, so that a checkpoint at a stop, and the
-/// sync at the end, find little to do.
-struct Unsynced {
-    since: u64,
+/// Brings to the disk what the writer has written.
+struct Durable<'a> {
+    export: &'a Export<'a>,
+    states: &'a States,
     commits: Option<SyncSender<Message>>,
+    /// File offset up to which a sync was asked for.
+    synced: u64,
+    /// Raw offset of the last checkpoint.
+    marked: Option<u64>,
 }
 
-impl Unsynced {
+impl Durable<'_> {
+    /// What is written but not yet on the disk stays below a few times this, so that a checkpoint
+    /// at a stop, and the sync at the end, find little to do.
     const MUCH: u64 = 64 << 20;
 
     fn flush_if_much(&mut self, sink: &Sink) -> Result<()> {
-        if sink.file_offset - self.since < Unsynced::MUCH {
+        if sink.file_offset.saturating_sub(self.synced) < Durable::MUCH {
             return Ok(());
         }
         self.send(Message::Flush, sink)
     }
 
+    fn checkpoint(&mut self, sink: &Sink) -> Result<()> {
+        if self.commits.is_none() || self.marked == Some(sink.raw_offset) {
+            return Ok(());
+        }
+        self.marked = Some(sink.raw_offset);
+        let file = sink.file_state();
+        let so_far = file.as_ref().and_then(DigestSet::resume).map(DigestSet::finish);
+        let checkpoint = Checkpoint {
+            raw_offset: sink.raw_offset,
+            file_offset: sink.file_offset,
+            crc: sink.crc,
+            raw: self.states.at(sink.raw_offset).ok_or_else(|| lost("a digest"))?,
+            file_sha256: so_far.and_then(|mut digests| digests.remove(&Algorithm::Sha256)),
+            file,
+            damage: self.export.disk.damage(),
+        };
+        self.send(Message::Commit(Box::new(checkpoint)), sink)
+    }
+
     fn send(&mut self, message: Message, sink: &Sink) -> Result<()> {
-        self.since = sink.file_offset;
+        self.synced = sink.file_offset;
         match &self.commits {
             Some(commits) => commits.send(message).map_err(|_| lost("the journal")),
             None => Ok(()),
@@ -271,7 +223,7 @@ impl Unsynced {
 struct Scout<'a> {
     export: &'a Export<'a>,
     pool: Arc<Pool>,
-    jobs: Sender<Job>,
+    tasks: &'a Tasks,
     to_digester: SyncSender<DigestTicket>,
     to_writer: SyncSender<WriteTicket>,
 }
@@ -282,6 +234,7 @@ struct Unheard;
 impl Scout<'_> {
     fn walk(self, start: u64, marks: bool) {
         let _ = self.hand_out(start, marks);
+        self.tasks.close();
     }
 
     fn hand_out(&self, start: u64, marks: bool) -> Result<(), Unheard> {
@@ -294,7 +247,7 @@ impl Scout<'_> {
             }
             let due = offset - marked >= interval || marked_at.elapsed() >= CHECKPOINT_TIME;
             if marks && due && offset > marked {
-                self.mark()?;
+                self.to_writer(WriteTicket::Mark)?;
                 (marked, marked_at) = (offset, Instant::now());
             }
             let run = match run {
@@ -310,9 +263,6 @@ impl Scout<'_> {
             }
             offset += run.len();
         }
-        if marks && offset < self.export.disk.size() && offset > marked {
-            self.mark()?;
-        }
         Ok(())
     }
 
@@ -320,17 +270,11 @@ impl Scout<'_> {
         let (raw, raw_later) = sync_channel(1);
         let (packed, packed_later) = sync_channel(1);
         let buffer = self.pool.take();
-        let len_here = usize::try_from(len).unwrap_or(SEGMENT);
         self.to_digester(DigestTicket::Segment(raw_later))?;
         self.to_writer(WriteTicket::Segment(packed_later, len))?;
-        let job = Job { offset, len: len_here, buffer, raw, packed };
-        self.jobs.send(job).map_err(|_| Unheard)
-    }
-
-    fn mark(&self) -> Result<(), Unheard> {
-        let (state, state_later) = sync_channel(1);
-        self.to_digester(DigestTicket::Mark(state))?;
-        self.to_writer(WriteTicket::Mark(state_later))
+        let len = usize::try_from(len).unwrap_or(SEGMENT);
+        self.tasks.add(Read { offset, len, buffer, raw, packed });
+        Ok(())
     }
 
     fn to_digester(&self, ticket: DigestTicket) -> Result<(), Unheard> {
@@ -340,33 +284,6 @@ impl Scout<'_> {
     fn to_writer(&self, ticket: WriteTicket) -> Result<(), Unheard> {
         self.to_writer.send(ticket).map_err(|_| Unheard)
     }
-}
-
-/// The digester: all raw bytes, in order. When no worker has anything to do there are cores to
-/// spare, and each digest gets a thread of its own: a third more work in three quarters of the
-/// time.
-fn digest(
-    mut digests: DigestSet,
-    tickets: Receiver<DigestTicket>,
-    busy: &AtomicUsize,
-) -> DigestSet {
-    for ticket in tickets {
-        let starving = busy.load(Ordering::Relaxed) == 0;
-        match ticket {
-            DigestTicket::Zeros(len) if starving => digests.update_zeros_split(len),
-            DigestTicket::Zeros(len) => digests.update_zeros(len),
-            DigestTicket::Segment(raw) => match raw.recv() {
-                Ok(raw) if starving => digests.update_split(&raw),
-                Ok(raw) => digests.update(&raw),
-                // The segment could not be read; the writer gets the reason.
-                Err(_) => break,
-            },
-            DigestTicket::Mark(state) => {
-                let _ = state.send(digests.state());
-            }
-        }
-    }
-    digests
 }
 
 fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> Result<T> {

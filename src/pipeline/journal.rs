@@ -7,7 +7,7 @@
 //! Rule of writing: what a line says about the image is on the disk before the line is.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,17 +15,17 @@ use serde::{Deserialize, Serialize};
 use super::place::{self, Place};
 use crate::digest;
 use crate::disk::Damage;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Version of the journal's form.
 const FORMAT: u32 = 1;
-/// No journal is larger: a checkpoint is under 2 KiB, and there are at most some thousands.
-const MAX_LEN: u64 = 256 << 20;
+/// No line is longer: the longest tell of a hundred thousand damaged ranges.
+const MAX_LINE: u64 = 64 << 20;
 
 /// What begins a journal: which work this is. Two runs do the same work if these are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// [`FORMAT`].
+    /// Version of the journal's form.
     pub format: u32,
     /// Everything that shapes the bytes, in words.
     pub options: Vec<String>,
@@ -87,6 +87,8 @@ pub enum Line {
     Finished {
         /// The text of the record.
         record: String,
+        /// CRC-32 of the raw image: what is left to check an image without digests by.
+        crc: u32,
     },
 }
 
@@ -106,7 +108,7 @@ impl Journal {
         let mut journal = Journal { file, path };
         journal.append(&Line::Run(work.clone()))?;
         let synced = File::open(&place.state).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| Error::io("folder-sync", "cannot sync", &place.state, e))?;
+        synced.map_err(|e| place::failed("folder-sync", "cannot sync", &place.state, e))?;
         place.sync_folder()?;
         Ok(journal)
     }
@@ -114,7 +116,7 @@ impl Journal {
     /// Opens the journal of an earlier run to go on behind its last good line.
     pub fn reopen(place: &Place, good_len: u64) -> Result<Self> {
         let path = place.journal();
-        let failed = |e| Error::io("journal-open", "cannot open the journal", &path, e);
+        let failed = |e| place::failed("journal-open", "cannot open the journal", &path, e);
         let mut file = place::open_existing(&path).map_err(failed)?;
         file.set_len(good_len)
             .and_then(|()| std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)))
@@ -124,7 +126,7 @@ impl Journal {
 
     /// Appends a line and syncs it.
     pub fn append(&mut self, line: &Line) -> Result<()> {
-        let failed = |e| Error::io("journal-write", "cannot write the journal", &self.path, e);
+        let failed = |e| place::failed("journal-write", "cannot write the journal", &self.path, e);
         let text = encode(line).map_err(|e| failed(e.into()))?;
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(failed)
@@ -138,8 +140,8 @@ pub struct History {
     pub work: Option<Work>,
     /// The last checkpoint.
     pub checkpoint: Option<Checkpoint>,
-    /// The record's text, if the image was finished.
-    pub finished: Option<String>,
+    /// The record's text and the raw image's CRC-32, if the image was finished.
+    pub finished: Option<(String, u32)>,
     /// Bytes of good lines.
     pub good_len: u64,
     /// Whether a line that is not the last one is bad: not what a crash leaves behind.
@@ -151,37 +153,38 @@ pub struct History {
 /// # Errors
 /// `Io` if it cannot be read. A bad content is no error: see [`History::damaged`].
 pub fn read(path: &Path) -> Result<Option<History>> {
-    let failed = |e| Error::io("journal-read", "cannot read the journal", path, e);
+    let failed = |e| {
+        Error::io("journal-read", "cannot read the journal", path, e)
+            .with_kind(Kind::Io)
+            .remedy("check the storage; --restart throws the unfinished work away")
+    };
     let file = match place::open_regular(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed(e)),
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_LEN).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(History::of(&bytes)))
+    History::read(BufReader::new(file)).map(Some).map_err(failed)
 }
 
 impl History {
-    /// Takes the good lines at the beginning of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    /// Takes the good lines at the beginning of `journal`, holding one at a time.
+    pub fn read(mut journal: impl BufRead) -> io::Result<Self> {
         let mut history = History::default();
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let end = rest.iter().position(|b| *b == b'\n');
-            let line = end.and_then(|end| rest.get(..end)).and_then(decode);
-            let (Some(end), Some(line)) = (end, line) else {
-                history.damaged = end.is_some_and(|end| end + 1 < rest.len());
-                break;
-            };
-            if !history.take(line) {
-                history.damaged = true;
-                break;
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let len = journal.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes)?;
+            if len == 0 {
+                return Ok(history);
             }
-            history.good_len += end as u64 + 1;
-            rest = &rest[end + 1..];
+            let line = bytes.strip_suffix(b"\n").and_then(decode);
+            let whole = line.is_some();
+            if !line.is_some_and(|line| history.take(line)) {
+                history.damaged = whole || !journal.fill_buf()?.is_empty();
+                return Ok(history);
+            }
+            history.good_len += len as u64;
         }
-        history
     }
 
     /// Whether `line` makes sense here.
@@ -190,7 +193,9 @@ impl History {
             Line::Run(work) if self.work.is_none() => self.work = Some(work),
             Line::Resume { .. } if self.work.is_some() => {}
             Line::Checkpoint(at) if self.work.is_some() => self.checkpoint = Some(*at),
-            Line::Finished { record } if self.work.is_some() => self.finished = Some(record),
+            Line::Finished { record, crc } if self.work.is_some() => {
+                self.finished = Some((record, crc));
+            }
             _ => return false,
         }
         true
@@ -218,6 +223,10 @@ fn decode(line: &[u8]) -> Option<Line> {
 mod tests {
     use super::*;
 
+    fn read(journal: &[u8]) -> History {
+        History::read(journal).unwrap()
+    }
+
     fn journal() -> Vec<u8> {
         let work = Work::new(vec!["level 4".into()], vec!["dev 1 ino 2".into()]);
         let state = digest::DigestSet::new(&digest::Algorithm::ALL).state();
@@ -242,7 +251,7 @@ mod tests {
         let ends: Vec<_> =
             whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1).collect();
         for cut in 0..=whole.len() {
-            let history = History::of(&whole[..cut]);
+            let history = read(&whole[..cut]);
             let lines = ends.iter().filter(|end| **end <= cut).count();
             assert!(!history.damaged, "cut at {cut}");
             assert_eq!(history.work.is_some(), lines >= 1, "cut at {cut}");
@@ -263,7 +272,7 @@ mod tests {
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x10;
-            let history = History::of(&bytes);
+            let history = read(&bytes);
             assert!((history.good_len as usize) < whole.len(), "byte {at}");
             if at < last_line - 1 {
                 assert!(history.damaged || history.checkpoint.is_none(), "byte {at}");
@@ -276,7 +285,7 @@ mod tests {
         for text in
             ["", "\n", "{}", "{}\n", ",\"crc\":\"\"}\n", "{\"kind\":\"run\",\"crc\":\"0\"}\n"]
         {
-            assert!(History::of(text.as_bytes()).work.is_none());
+            assert!(read(text.as_bytes()).work.is_none());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::place::{Place, cannot_create};
+use super::place::{Place, cannot_create, failed};
 use crate::error::{Error, Kind, Result};
 
 /// Held while a run works; the kernel gives it back when the process ends, however it ends.
@@ -44,7 +44,7 @@ impl Lock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(locked_by(file, &path)),
                 Err(TryLockError::Error(e)) => {
-                    return Err(Error::io("lock", "cannot lock", &path, e));
+                    return Err(failed("lock", "cannot lock", &path, e));
                 }
             }
             let same = |a: &File| {
@@ -52,7 +52,13 @@ impl Lock {
                 Some((here.dev(), here.ino()) == (there.dev(), there.ino()))
             };
             if same(&file) == Some(true) {
-                return Lock::sign(file, &path);
+                let signed = Lock::sign(file, &path);
+                if signed.is_err() {
+                    // On a full disk, for example. A folder with a journal stays.
+                    let _ = std::fs::remove_file(&path);
+                    let _ = std::fs::remove_dir(&place.state);
+                }
+                return signed;
             }
         }
         Err(Error::new(Kind::Locked, "locked", "other runs come and go on this output")
@@ -77,7 +83,7 @@ impl Lock {
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(text.as_bytes()))
-            .map_err(|e| Error::io("lock", "cannot write the lock", path, e))?;
+            .map_err(|e| failed("lock", "cannot write the lock", path, e))?;
         Ok(Lock { _file: file })
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! plan.rs      what is there already, what is to do
 //! space.rs     how much room it needs
-//! export.rs    the one pass            segments.rs, pool.rs, gzip/, sink.rs
+//! export.rs    the one pass            segments.rs, workers.rs, digester.rs, sink.rs, gzip/
 //! commit.rs    checkpoints             journal.rs
 //! place.rs     names and renames       lock.rs
 //! record.rs    what the image is       verify.rs reads it again
 //! ```
 
 mod commit;
+mod digester;
 mod export;
 pub mod gzip;
 pub mod journal;
@@ -23,6 +24,7 @@ mod segments;
 mod sink;
 pub mod space;
 pub mod verify;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -35,6 +37,7 @@ use crate::disk::{self, Damage, Disk, OpenDisk, OpenOptions, Warning};
 use crate::error::{Error, Kind, Result};
 use commit::Committer;
 use export::{Export, Exported};
+use gzip::Effort;
 use journal::{Journal, Line, Work};
 use place::Place;
 use plan::{Start, Unfinished};
@@ -80,8 +83,8 @@ pub struct Job {
     pub output: PathBuf,
     /// Its form.
     pub compression: Compression,
-    /// Compression effort, 1 to 9.
-    pub level: u8,
+    /// Compression effort.
+    pub effort: Effort,
     /// Digests of the raw image.
     pub checksums: Vec<Algorithm>,
     /// Raw bytes between checkpoints.
@@ -105,7 +108,7 @@ impl Job {
             open: OpenOptions::default(),
             output: output.into(),
             compression: Compression::Gz,
-            level: gzip::DEFAULT_LEVEL,
+            effort: Effort::Balanced,
             checksums: vec![Algorithm::Sha1, Algorithm::Sha256],
             checkpoint: 1 << 30,
             threads: cores.min(MAX_DEFAULT_THREADS),
@@ -121,7 +124,7 @@ impl Job {
         let warnings: Vec<_> = self.warnings.iter().map(|w| w.code.as_str()).collect();
         let packing = match self.compression {
             Compression::Gz => {
-                format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.level)
+                format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.effort)
             }
             Compression::None => "none".to_owned(),
         };
@@ -230,15 +233,16 @@ pub struct Preview {
 /// Those that it would begin with.
 pub fn preview(job: &Job, disk: &OpenDisk) -> Result<Preview> {
     let place = Place::new(&job.output)?;
+    place.check_state()?;
     lock::Lock::look(&place)?;
-    let plan = plan::look(job, disk, &place, &job.work(disk)?)?;
+    let silent = Control::default();
+    let plan = plan::look(job, disk, &place, &job.work(disk)?, &silent)?;
     let room = space::free(&place)?;
     let unfinished = match &plan.start {
         Start::Continue(unfinished) => Some(unfinished),
         _ => None,
     };
     let fresh = matches!(plan.start, Start::Fresh | Start::Continue(_));
-    let silent = Control::default();
     let shortage = fresh.then(|| space::check(job, disk, &place, unfinished, &silent).err());
     Ok(Preview { place, plan, room, shortage: shortage.flatten() })
 }
@@ -250,7 +254,7 @@ fn convert_locked(
     place: &Place,
     work: &Work,
 ) -> Result<Outcome> {
-    let plan = plan::look(job, disk, place, work)?;
+    let plan = plan::look(job, disk, place, work, control)?;
     plan.notes.iter().for_each(|note| control.note(note));
     let (unfinished, status) = match plan.start {
         Start::Done(record) => {
@@ -273,6 +277,8 @@ fn convert_locked(
     };
     space::check(job, disk, place, unfinished.as_ref(), control)?;
     let record = export_to_place(job, control, disk, place, work, unfinished)?;
+    // Somebody may have put something there while we worked.
+    plan::refuse_foreign_output(job, place, work, control)?;
     finish(place, &record, true)?;
     Ok(Outcome { record, status })
 }
@@ -286,11 +292,11 @@ pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Resul
     let work = job.work(&disk)?;
     let out = Out::Stream(out);
     let sink = match job.compression {
-        Compression::Gz => Sink::gzip(out, job.level)?,
+        Compression::Gz => Sink::gzip(out, job.effort)?,
         Compression::None => Sink::raw(out, disk.size())?,
     };
     let exported = export(job, control, &disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
-    let (record, _) = conclude(job, &disk, &work, exported, "-".to_owned())?;
+    let record = conclude(job, &disk, &work, exported, "-".to_owned())?.record;
     Ok(Outcome { record, status: Status::Converted })
 }
 
@@ -317,10 +323,10 @@ fn export_to_place(
     };
     let part = committer.part.try_clone().map_err(|e| commit::sync_error(&place.part, e))?;
     let exported = export(job, control, disk, sink, digests, Some(committer))?;
-    let (record, journal) = conclude(job, disk, work, exported, place.name())?;
+    let Concluded { record, crc, journal } = conclude(job, disk, work, exported, place.name())?;
     part.sync_all().map_err(|e| commit::sync_error(&place.part, e))?;
     if let Some(mut journal) = journal {
-        journal.append(&Line::Finished { record: record.to_text()? })?;
+        journal.append(&Line::Finished { record: record.to_text()?, crc })?;
     }
     Ok(record)
 }
@@ -335,7 +341,7 @@ fn begin(job: &Job, disk: &OpenDisk, place: &Place, work: &Work) -> Result<Begun
     let part = file.try_clone().map_err(|e| place::cannot_create(&place.part, e))?;
     let out = Out::File(file, place.part.clone());
     let sink = match job.compression {
-        Compression::Gz => Sink::gzip(out, job.level)?,
+        Compression::Gz => Sink::gzip(out, job.effort)?,
         Compression::None => Sink::raw(out, disk.size())?,
     };
     place.sync_folder()?;
@@ -346,14 +352,14 @@ fn begin(job: &Job, disk: &OpenDisk, place: &Place, work: &Work) -> Result<Begun
 /// Goes on at a checkpoint that the plan has checked; what lies behind it in the part is cut off.
 fn go_on(job: &Job, disk: &OpenDisk, place: &Place, unfinished: Unfinished) -> Result<Begun> {
     let Unfinished { checkpoint, part: mut file, good_len } = unfinished;
-    let failed = |e| place::cannot_create(&place.part, e);
+    let failed = |e| place::failed("output-write", "cannot continue the output", &place.part, e);
     let mut journal = Journal::reopen(place, good_len)?;
     file.set_len(checkpoint.file_offset).map_err(failed)?;
     std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(failed)?;
     let part = file.try_clone().map_err(failed)?;
     let out = Out::File(file, place.part.clone());
     let resumed = (
-        Sink::resume(out, job.level, disk.size(), &checkpoint)?,
+        Sink::resume(out, job.effort, disk.size(), &checkpoint)?,
         DigestSet::resume(&checkpoint.raw),
     );
     let (Some(sink), Some(digests)) = resumed else {
@@ -386,7 +392,7 @@ fn export(
     let export = Export {
         disk,
         compression: job.compression,
-        level: job.level,
+        effort: job.effort,
         threads: job.threads.max(1),
         interval: job.checkpoint,
         control,
@@ -411,6 +417,14 @@ fn interrupted(signal: i32, at: u64, of: u64, resumable: bool) -> Error {
     }
 }
 
+/// A pass that reached the end.
+struct Concluded {
+    record: Record,
+    /// CRC-32 of the raw image.
+    crc: u32,
+    journal: Option<Journal>,
+}
+
 /// Ends the sink and builds the record, after a last look at the source.
 fn conclude(
     job: &Job,
@@ -418,12 +432,13 @@ fn conclude(
     work: &Work,
     exported: Exported,
     name: String,
-) -> Result<(Record, Option<Journal>)> {
+) -> Result<Concluded> {
     let Exported { sink, raw, journal } = exported;
     let raw = raw.ok_or_else(|| {
         Error::new(Kind::Internal, "incomplete", "the end of the disk was not reached")
     })?;
     disk.check_unchanged()?;
+    let crc = sink.crc;
     let (file, bytes) = sink.finish()?;
     let (raw, file) = match file {
         Some(file) => (raw, file),
@@ -454,7 +469,7 @@ fn conclude(
         damage: disk.damage(),
         fingerprint: fingerprint(work)?,
     };
-    Ok((record, journal))
+    Ok(Concluded { record, crc, journal })
 }
 
 /// Of a raw file's digests: those of the raw image that were asked for, and the file's own.
@@ -505,7 +520,14 @@ fn tidy_after(error: &Error, place: &Place) {
 
 /// Damage that a conversion went past, as the error that it ends with.
 pub fn damage_error(input: &Path, damage: &[Damage]) -> Option<Error> {
-    let bytes: u64 = damage.iter().map(|d| d.len).sum();
+    // By offset, so that a byte in two ranges counts once.
+    let mut bytes = 0;
+    let mut counted = 0;
+    for range in damage {
+        let end = range.offset.saturating_add(range.len);
+        bytes += end.saturating_sub(counted.max(range.offset));
+        counted = counted.max(end);
+    }
     (!damage.is_empty()).then(|| {
         let ranges = damage.len();
         Error::new(

@@ -66,7 +66,7 @@ impl Place {
             folder.join(full)
         };
         Ok(Place {
-            image: folder.join(name),
+            image: path.to_owned(),
             part: named("", ".part"),
             record: named("", ".json"),
             record_part: named("", ".json.part"),
@@ -90,15 +90,23 @@ impl Place {
         self.state.join("lock")
     }
 
-    /// Makes the folder for lock and journal, or checks that an existing one is ours: a real
-    /// folder, of this user, that nobody else may write to.
+    /// Makes the folder for lock and journal, or checks that an existing one is ours.
     pub fn make_state(&self) -> Result<()> {
         match fs::DirBuilder::new().mode(0o700).create(&self.state) {
-            Ok(()) => return Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(cannot_create(&self.state, e)),
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.check_state(),
+            Err(e) => Err(cannot_create(&self.state, e)),
         }
-        let meta = fs::symlink_metadata(&self.state).map_err(|e| cannot_create(&self.state, e))?;
+    }
+
+    /// Whether the folder for lock and journal, if there is one, is ours: a real folder, of this
+    /// user, that nobody else may write to.
+    pub fn check_state(&self) -> Result<()> {
+        let meta = match fs::symlink_metadata(&self.state) {
+            Ok(meta) => meta,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(cannot_create(&self.state, e)),
+        };
         let ours = meta.is_dir()
             && meta.uid() == rustix::process::geteuid().as_raw()
             && meta.mode() & 0o022 == 0;
@@ -135,7 +143,9 @@ impl Place {
         match fs::remove_dir(&self.state) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(Error::io("state-remove", "cannot remove", &self.state, e)),
+            // A run that came while we were leaving has made its lock there.
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            Err(e) => Err(failed("state-remove", "cannot remove", &self.state, e)),
         }
     }
 
@@ -143,7 +153,7 @@ impl Place {
     pub fn sync_folder(&self) -> Result<()> {
         File::open(&self.folder)
             .and_then(|folder| folder.sync_all())
-            .map_err(|e| Error::io("folder-sync", "cannot sync the folder", &self.folder, e))
+            .map_err(|e| failed("folder-sync", "cannot sync the folder", &self.folder, e))
     }
 
     /// Gives the complete and synced part its final name.
@@ -154,7 +164,7 @@ impl Place {
     /// Writes the record, whole or not at all.
     pub fn publish_record(&self, text: &str) -> Result<()> {
         remove_if_there(&self.record_part)?;
-        let failed = |e| Error::io("record-write", "cannot write the record", &self.record_part, e);
+        let failed = |e| failed("record-write", "cannot write the record", &self.record_part, e);
         let mut file = create_new(&self.record_part).map_err(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         self.rename(&self.record_part, &self.record)
@@ -209,8 +219,21 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::io("remove", "cannot remove", path, e)),
+        Err(e) => Err(failed("remove", "cannot remove", path, e)),
     }
+}
+
+/// Something went wrong in the middle of the work. What was done so far is kept.
+pub fn failed(code: &'static str, what: &str, path: &Path, cause: io::Error) -> Error {
+    let full = matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    );
+    Error::io(code, what, path, cause).with_kind(Kind::Io).remedy(if full {
+        "make room, then run the same command again: it continues from its last checkpoint"
+    } else {
+        "check the storage, then run the same command again: it continues from its last checkpoint"
+    })
 }
 
 /// The output cannot be made at `path`.

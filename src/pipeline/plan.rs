@@ -7,8 +7,8 @@ use std::path::Path;
 use super::journal::{self, Checkpoint, History, Work};
 use super::place::{self, Place};
 use super::record::Record;
-use super::{Compression, Job, fingerprint, verify};
-use crate::disk::OpenDisk;
+use super::{Compression, Control, Job, fingerprint, verify};
+use crate::disk::{Disk, OpenDisk};
 use crate::error::{Error, Kind, Result};
 
 /// Where to begin.
@@ -51,24 +51,30 @@ pub struct Plan {
 /// # Errors
 /// `CannotCreate` if something is in the way that is not ours, `Mismatch` if an image of this
 /// very work is not what its record says.
-pub fn look(job: &Job, disk: &OpenDisk, place: &Place, work: &Work) -> Result<Plan> {
+pub fn look(
+    job: &Job,
+    disk: &OpenDisk,
+    place: &Place,
+    work: &Work,
+    control: &Control,
+) -> Result<Plan> {
     let mut notes = Vec::new();
     refuse_strange_output(place, disk)?;
     let history = earlier_work(job, place, work, &mut notes)?;
-    if let Some(start) = completed(place, history.as_ref())? {
+    if let Some(start) = completed(place, history.as_ref(), control)? {
         if matches!(start, Start::Complete(_)) {
-            refuse_foreign_output(job, place, work)?;
+            refuse_foreign_output(job, place, work, control)?;
         }
         return Ok(Plan { start, notes });
     }
-    if let Some(record) = refuse_foreign_output(job, place, work)? {
+    if let Some(record) = refuse_foreign_output(job, place, work, control)? {
         return Ok(Plan { start: Start::Done(record), notes });
     }
-    let start = match history.and_then(|history| continuable(history, place, &mut notes)) {
-        Some(unfinished) => Start::Continue(unfinished),
-        None => Start::Fresh,
+    let unfinished = match history {
+        Some(history) => continuable(history, disk, place, control, &mut notes)?,
+        None => None,
     };
-    Ok(Plan { start, notes })
+    Ok(Plan { start: unfinished.map_or(Start::Fresh, Start::Continue), notes })
 }
 
 /// Not even `--force` replaces what is no regular file, or the source itself.
@@ -105,14 +111,16 @@ fn earlier_work(
         return Ok(None);
     }
     let Some(history) = journal::read(&place.journal())? else {
-        if place::exists(&place.part)? {
-            return Err(Error::new(
-                Kind::CannotCreate,
-                "part-foreign",
-                "this unfinished file is in the way, and there is no journal that explains it",
-            )
-            .at(&place.part)
-            .remedy("move it away, or throw it away with --restart"));
+        for path in [&place.part, &place.record_part] {
+            if place::exists(path)? {
+                return Err(Error::new(
+                    Kind::CannotCreate,
+                    "part-foreign",
+                    "this unfinished file is in the way, and there is no journal that explains it",
+                )
+                .at(path)
+                .remedy("move it away, or throw it away with --restart"));
+            }
         }
         return Ok(None);
     };
@@ -127,22 +135,32 @@ fn earlier_work(
 }
 
 /// Work that was interrupted between its last byte and its last name.
-fn completed(place: &Place, history: Option<&History>) -> Result<Option<Start>> {
-    let Some(text) = history.and_then(|history| history.finished.as_ref()) else {
+fn completed(place: &Place, history: Option<&History>, control: &Control) -> Result<Option<Start>> {
+    let Some((text, crc)) = history.and_then(|history| history.finished.as_ref()) else {
         return Ok(None);
     };
     let Ok(record) = serde_json::from_str::<Record>(text) else { return Ok(None) };
-    if place::exists(&place.part)? {
-        let complete = verify::file_matches(&place.part, &record).is_ok();
-        return Ok(complete.then_some(Start::Complete(record)));
+    let unnamed = place::exists(&place.part)?;
+    let path = if unnamed { &place.part } else { &place.image };
+    match verify::finished_matches(path, &record, *crc, control) {
+        Ok(()) if unnamed => Ok(Some(Start::Complete(record))),
+        Ok(()) => Ok(Some(Start::Named(record))),
+        Err(error) if matches!(error.kind(), Kind::Interrupted(_)) => Err(error),
+        Err(_) => Ok(None),
     }
-    let named = verify::file_matches(&place.image, &record).is_ok();
-    Ok(named.then_some(Start::Named(record)))
 }
 
 /// Whether something has the output's name: the finished image of this work is returned, anything
 /// else is refused unless it may be replaced.
-fn refuse_foreign_output(job: &Job, place: &Place, work: &Work) -> Result<Option<Record>> {
+///
+/// # Errors
+/// `CannotCreate`; `Mismatch` if it is the image of this work, but damaged.
+pub(super) fn refuse_foreign_output(
+    job: &Job,
+    place: &Place,
+    work: &Work,
+    control: &Control,
+) -> Result<Option<Record>> {
     if job.force {
         return Ok(None);
     }
@@ -169,7 +187,7 @@ fn refuse_foreign_output(job: &Job, place: &Place, work: &Work) -> Result<Option
             "the output exists, made from another source or with other options",
         )),
         Some(record) => {
-            verify::file_matches(&place.image, &record)?;
+            verify::file_matches(&place.image, &record, control)?;
             Ok(Some(record))
         }
     }
@@ -177,21 +195,32 @@ fn refuse_foreign_output(job: &Job, place: &Place, work: &Work) -> Result<Option
 
 /// The last checkpoint, if the part still begins with what it says. The journal is not trusted
 /// about the part: its bytes are read again.
-fn continuable(history: History, place: &Place, notes: &mut Vec<String>) -> Option<Unfinished> {
-    let checkpoint = history.checkpoint?;
+fn continuable(
+    history: History,
+    disk: &OpenDisk,
+    place: &Place,
+    control: &Control,
+    notes: &mut Vec<String>,
+) -> Result<Option<Unfinished>> {
+    let Some(checkpoint) = history.checkpoint else { return Ok(None) };
     let good_len = history.good_len;
+    if checkpoint.raw_offset > disk.size() {
+        notes.push("the journal speaks of more than the disk has: starting over".to_owned());
+        return Ok(None);
+    }
     let part = match place::open_existing(&place.part) {
         Ok(part) => part,
         Err(e) => {
             notes.push(format!("the unfinished file cannot be used ({e}): starting over"));
-            return None;
+            return Ok(None);
         }
     };
-    match verify::prefix_matches(&part, &place.part, &checkpoint) {
-        Ok(()) => Some(Unfinished { checkpoint, part, good_len }),
+    match verify::prefix_matches(&part, &place.part, &checkpoint, control) {
+        Ok(()) => Ok(Some(Unfinished { checkpoint, part, good_len })),
+        Err(error) if matches!(error.kind(), Kind::Interrupted(_)) => Err(error),
         Err(error) => {
             notes.push(format!("{}: starting over", error.message()));
-            None
+            Ok(None)
         }
     }
 }

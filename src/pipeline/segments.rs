@@ -4,9 +4,9 @@ use super::SEGMENT;
 use crate::disk::{Content, Disk, Usage};
 use crate::error::Result;
 
-/// A run of empty segments is handed on in pieces of at most this many bytes: short enough that
-/// stopping never waits long for their digests (0.8 s per GiB).
-const LONGEST_RUN: u64 = 32 << 20;
+/// A run of empty segments is handed on in pieces of at most this many bytes. Up to 64 of them wait
+/// for their digests (0.8 s per GiB), and a stop has to wait for these.
+const LONGEST_RUN: u64 = 8 << 20;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,9 @@ impl Iterator for Segments<'_> {
 /// How many bytes of whole segments have to be read from `offset` on, and how many not.
 pub fn usage(disk: &dyn Disk, offset: u64) -> Result<Usage> {
     let mut usage = Usage::default();
-    for run in Segments::new(disk, offset) {
+    // Nothing waits for these runs, so they may be as long as they are.
+    let segments = Segments { longest_run: u64::MAX, ..Segments::new(disk, offset) };
+    for run in segments {
         match run? {
             Run::Empty(len) => usage.empty += len,
             Run::Data(len) => usage.data += len,

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SEGMENT;
-use super::gzip::{self, Packer};
+use super::gzip::{self, Effort, Packer};
 use super::journal::Checkpoint;
+use super::place::failed;
 use super::pool::Buffer;
 use crate::digest::{Algorithm, DigestSet, Digests, State, crc32_combine, crc32_zeros};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Granularity of holes: the block of nearly every file system.
 const HOLE: usize = 4096;
@@ -26,6 +27,8 @@ pub enum Packed {
     Plain(Arc<Buffer>, u32),
     /// Written to its place already, with the CRC-32 of the raw bytes.
     Placed(u32),
+    /// Not done: the run was asked to stop.
+    Dropped,
 }
 
 /// A raw image file that any thread writes to, each segment at its own place. What is zero is
@@ -72,16 +75,7 @@ impl Out {
 }
 
 fn write_error(path: &std::path::Path, cause: io::Error) -> Error {
-    let full = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    );
-    let error = Error::io("output-write", "cannot write the output", path, cause);
-    error.with_kind(Kind::Io).remedy(if full {
-        "make room, then run the same command again: it continues from its last checkpoint"
-    } else {
-        "check the storage, then run the same command again: it continues from its last checkpoint"
-    })
+    failed("output-write", "cannot write the output", path, cause)
 }
 
 fn stream_error(cause: io::Error) -> Error {
@@ -110,16 +104,15 @@ pub const FILE_DIGESTS: [Algorithm; 2] = [Algorithm::Md5, Algorithm::Sha256];
 
 impl Sink {
     /// A gzip member that begins here.
-    pub fn gzip(out: Out, level: u8) -> Result<Self> {
-        let mut sink = Sink::gzip_at(out, level, DigestSet::new(&FILE_DIGESTS))?;
+    pub fn gzip(out: Out, effort: Effort) -> Result<Self> {
+        let mut sink = Sink::gzip_at(out, effort, DigestSet::new(&FILE_DIGESTS))?;
         sink.emit(&gzip::HEADER)?;
         Ok(sink)
     }
 
-    fn gzip_at(out: Out, level: u8, digests: DigestSet) -> Result<Self> {
-        let mut packer = Box::new(Packer::new(level)?);
-        let mut zero_segment = Vec::new();
-        packer.pack(&vec![0; SEGMENT], &mut zero_segment);
+    fn gzip_at(out: Out, effort: Effort, digests: DigestSet) -> Result<Self> {
+        let mut packer = Box::new(Packer::new(effort)?);
+        let zero_segment = packer.pack(0, &vec![0; SEGMENT]).to_vec();
         let form = Form::Gzip { digests, packer, zero_segment };
         Ok(Sink { out, form, raw_offset: 0, file_offset: 0, crc: 0 })
     }
@@ -135,10 +128,10 @@ impl Sink {
 
     /// Goes on where an earlier run stopped, on a disk of `size` bytes; `out` stands at the end of
     /// what that run wrote. None if the checkpoint's digests cannot be.
-    pub fn resume(out: Out, level: u8, size: u64, at: &Checkpoint) -> Result<Option<Self>> {
+    pub fn resume(out: Out, effort: Effort, size: u64, at: &Checkpoint) -> Result<Option<Self>> {
         let sink = match &at.file {
             Some(state) => match DigestSet::resume(state) {
-                Some(digests) => Sink::gzip_at(out, level, digests)?,
+                Some(digests) => Sink::gzip_at(out, effort, digests)?,
                 None => return Ok(None),
             },
             None => Sink::raw(out, size)?,
@@ -181,6 +174,7 @@ impl Sink {
                 self.emit(bytes)?;
                 self.crc = crc32_combine(self.crc, *crc, len);
             }
+            Packed::Dropped => return Ok(()),
             Packed::Placed(crc) => {
                 self.file_offset += len;
                 self.crc = crc32_combine(self.crc, *crc, len);
@@ -202,9 +196,7 @@ impl Sink {
         let mut pieces = zero_segment.repeat(usize::try_from(len / segment).unwrap_or(0));
         let rest = usize::try_from(len % segment).unwrap_or(0);
         if rest > 0 {
-            let mut piece = Vec::new();
-            packer.pack(&vec![0; rest], &mut piece);
-            pieces.extend(piece);
+            pieces.extend_from_slice(packer.pack(0, &vec![0; rest]));
         }
         self.emit(&pieces)
     }
@@ -231,7 +223,8 @@ impl Sink {
         }
     }
 
-    /// Ends the output. Returns the file's digests, if they are not the raw image's.
+    /// Ends the output. Returns the file's digests, if they are not the raw image's, and its
+    /// length.
     pub fn finish(mut self) -> Result<(Option<Digests>, u64)> {
         if let Form::Gzip { .. } = self.form {
             let trailer = gzip::trailer(self.crc, self.raw_offset);

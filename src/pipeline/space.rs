@@ -1,7 +1,7 @@
 //! How much room an output needs, before the work begins.
 
 use super::gzip::Packer;
-use super::place::Place;
+use super::place::{Place, failed};
 use super::plan::Unfinished;
 use super::progress::Event;
 use super::segments::{Run, Segments};
@@ -49,8 +49,8 @@ fn sampled(job: &Job, disk: &OpenDisk, from: u64) -> Result<u64> {
     let usage = super::segments::usage(disk, from)?;
     let count = usage.data.div_ceil(SEGMENT as u64);
     let step = (count / SAMPLES as u64).max(1);
-    let mut packer = Packer::new(job.level)?;
-    let (mut buf, mut piece) = (Vec::new(), Vec::new());
+    let mut packer = Packer::new(job.effort)?;
+    let mut buf = Vec::new();
     let (mut read, mut packed, mut offset, mut number) = (0, 0, from, 0);
     for run in Segments::new(disk, from) {
         let run = run?;
@@ -60,10 +60,7 @@ fn sampled(job: &Job, disk: &OpenDisk, from: u64) -> Result<u64> {
                 disk.read_at(&mut buf, offset)?;
                 read += len;
                 packed += match job.compression {
-                    Compression::Gz => {
-                        packer.pack(&buf, &mut piece);
-                        piece.len() as u64
-                    }
+                    Compression::Gz => packer.pack(offset, &buf).len() as u64,
                     Compression::None => not_zero(&buf),
                 };
             }
@@ -82,9 +79,8 @@ fn not_zero(bytes: &[u8]) -> u64 {
 
 /// Bytes that an ordinary user can still write to the folder.
 pub fn free(place: &Place) -> Result<u64> {
-    let stat = rustix::fs::statvfs(&place.folder).map_err(|e| {
-        Error::io("free-space", "cannot ask for free space", &place.folder, e.into())
-    })?;
+    let stat = rustix::fs::statvfs(&place.folder)
+        .map_err(|e| failed("free-space", "cannot ask for free space", &place.folder, e.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

@@ -34,17 +34,46 @@ fn read_failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
 /// fraction of the time that making it takes.
 ///
 /// # Errors
-/// `Mismatch`, with what was found and what was promised.
-pub fn file_matches(path: &Path, record: &Record) -> Result<()> {
+/// `Mismatch`, with what was found and what was promised; `Interrupted`.
+pub fn file_matches(path: &Path, record: &Record, control: &Control) -> Result<()> {
     let file = place::open_regular(path).map_err(read_failed(path))?;
     check_size(path, &file, record)?;
     let Some(expected) = record.file_sha256() else { return Ok(()) };
-    let found = file_sha256(path, file, record.file.bytes)?;
+    let found = file_sha256(path, file, record.file.bytes, control)?;
     if found != expected {
         let message = format!("its SHA-256 is {found}, its record says {expected}");
         return Err(mismatch(path, "file-sha256", message));
     }
     Ok(())
+}
+
+/// The same for an image that its journal calls finished. A raw image without digests has its
+/// CRC-32 there.
+///
+/// # Errors
+/// As [`file_matches`].
+pub(super) fn finished_matches(
+    path: &Path,
+    record: &Record,
+    crc: u32,
+    control: &Control,
+) -> Result<()> {
+    file_matches(path, record, control)?;
+    if record.file_sha256().is_some() {
+        return Ok(());
+    }
+    let file = place::open_regular(path).map_err(read_failed(path))?;
+    if sparse_crc(&file, path, record.file.bytes, control)? != crc {
+        return Err(mismatch(path, "file-crc", "it was changed since it was finished"));
+    }
+    Ok(())
+}
+
+fn stop_here(path: &Path, control: &Control) -> Result<()> {
+    let Some(signal) = control.stopped() else { return Ok(()) };
+    Err(Error::new(Kind::Interrupted(signal), "interrupted", "stopped while reading it again")
+        .at(path)
+        .remedy("run the same command again"))
 }
 
 fn check_size(path: &Path, file: &File, record: &Record) -> Result<()> {
@@ -56,11 +85,12 @@ fn check_size(path: &Path, file: &File, record: &Record) -> Result<()> {
     Ok(())
 }
 
-fn file_sha256(path: &Path, file: File, len: u64) -> Result<String> {
+fn file_sha256(path: &Path, file: File, len: u64, control: &Control) -> Result<String> {
     let mut digest = DigestSet::new(&[Algorithm::Sha256]);
     let mut file = file.take(len);
     let mut buf = vec![0; CHUNK];
     loop {
+        stop_here(path, control)?;
         match file.read(&mut buf).map_err(read_failed(path))? {
             0 => break,
             n => digest.update(&buf[..n]),
@@ -73,23 +103,30 @@ fn file_sha256(path: &Path, file: File, len: u64) -> Result<String> {
 /// SHA-256, for a raw file by the CRC-32 of the raw bytes, which may be terabytes of holes.
 ///
 /// # Errors
-/// `Mismatch`.
-pub(super) fn prefix_matches(part: &File, path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+/// `Mismatch`; `Interrupted`.
+pub(super) fn prefix_matches(
+    part: &File,
+    path: &Path,
+    checkpoint: &Checkpoint,
+    control: &Control,
+) -> Result<()> {
     let bad =
         |what: &str| Err(mismatch(path, "part-changed", format!("the unfinished file {what}")));
     let len = part.metadata().map_err(read_failed(path))?.len();
     if len < checkpoint.file_offset {
         return bad("is shorter than its last checkpoint says");
     }
-    let states = [Some(&checkpoint.raw), checkpoint.file.as_ref()];
-    if states.into_iter().flatten().any(|state| DigestSet::resume(state).is_none()) {
+    let stands_at = |state, offset| DigestSet::resume(state).is_some_and(|d| d.len() == offset);
+    if !stands_at(&checkpoint.raw, checkpoint.raw_offset)
+        || !checkpoint.file.as_ref().is_none_or(|file| stands_at(file, checkpoint.file_offset))
+    {
         return bad("has a journal with digests that cannot be");
     }
     match &checkpoint.file_sha256 {
         Some(expected) => {
             let file = part.try_clone().map_err(read_failed(path))?;
             rustix::fs::seek(&file, SeekFrom::Start(0)).map_err(|e| read_failed(path)(e.into()))?;
-            if file_sha256(path, file, checkpoint.file_offset)? != *expected {
+            if file_sha256(path, file, checkpoint.file_offset, control)? != *expected {
                 return bad("was changed since its last checkpoint");
             }
         }
@@ -97,7 +134,7 @@ pub(super) fn prefix_matches(part: &File, path: &Path, checkpoint: &Checkpoint) 
             return bad("has a journal with offsets that cannot be");
         }
         None => {
-            if sparse_crc(part, path, checkpoint.raw_offset)? != checkpoint.crc {
+            if sparse_crc(part, path, checkpoint.raw_offset, control)? != checkpoint.crc {
                 return bad("was changed since its last checkpoint");
             }
         }
@@ -107,7 +144,7 @@ pub(super) fn prefix_matches(part: &File, path: &Path, checkpoint: &Checkpoint) 
 }
 
 /// CRC-32 of the first `len` bytes of a sparse file, reading only what is not a hole.
-fn sparse_crc(file: &File, path: &Path, len: u64) -> Result<u32> {
+fn sparse_crc(file: &File, path: &Path, len: u64, control: &Control) -> Result<u32> {
     use std::os::unix::fs::FileExt;
     let (mut crc, mut at) = (0, 0);
     let mut buf = vec![0; CHUNK];
@@ -122,6 +159,7 @@ fn sparse_crc(file: &File, path: &Path, len: u64) -> Result<u32> {
         at = data;
         let hole = rustix::fs::seek(file, SeekFrom::Hole(at)).unwrap_or(len).min(len);
         while at < hole {
+            stop_here(path, control)?;
             let n = usize::try_from(hole - at).map_or(CHUNK, |left| left.min(CHUNK));
             file.read_exact_at(&mut buf[..n], at).map_err(read_failed(path))?;
             crc = crc32_combine(crc, crc32fast::hash(&buf[..n]), n as u64);
@@ -240,9 +278,7 @@ fn read_chunks(
     let mut buf = vec![0; CHUNK];
     let mut done = 0;
     loop {
-        if let Some(signal) = control.stopped() {
-            return Err(Error::new(Kind::Interrupted(signal), "interrupted", "stopped").at(path));
-        }
+        stop_here(path, control)?;
         let n = file.read(&mut buf).map_err(read_failed(path))?;
         if n == 0 {
             return Ok(());

@@ -22,6 +22,12 @@ pub fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// The same, in memory where the system has such a place: for tests that convert hundreds of times
+/// and would otherwise wait for the disk to sync.
+pub fn folder_in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| folder())
+}
+
 /// The program in `folder`, without settings from outside.
 pub fn stratus(folder: &Path) -> Command {
     let mut command = Command::new(PROGRAM);

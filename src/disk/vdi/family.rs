@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::header::{self, Header, Uuid};
+use super::header::{self, Header, Identity, Uuid};
 use crate::disk::Warning;
-use crate::disk::detect::VDI_SIGNATURE;
 use crate::disk::source::{Named, SourceFile};
 use crate::error::{Error, Kind, Result};
 
@@ -18,8 +17,10 @@ const MAX_FILES: usize = 20_000;
 pub struct Relative {
     /// Where it is.
     pub path: PathBuf,
-    /// What it says.
-    pub header: Header,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// Whether its header passes all checks.
+    pub sound: bool,
     /// Device and inode, to know it again under another name.
     pub id: (u64, u64),
 }
@@ -31,28 +32,35 @@ pub fn places(path: &Path) -> Vec<PathBuf> {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let above = match folder.canonicalize().ok().and_then(|f| f.parent().map(Path::to_owned)) {
-        Some(above) => vec![above],
-        None => Vec::new(),
-    };
     let snapshots = folder.join("Snapshots");
-    [folder, snapshots].into_iter().chain(above).collect()
+    let above = above(&folder);
+    vec![folder, snapshots, above]
+}
+
+/// The folder above, under a name as short as what the user typed allows.
+fn above(folder: &Path) -> PathBuf {
+    let is_link = folder.is_symlink();
+    match (folder.file_name(), folder.parent()) {
+        (Some(_), Some(above)) if !is_link && above.as_os_str().is_empty() => PathBuf::from("."),
+        (Some(_), Some(above)) if !is_link => above.to_owned(),
+        _ => folder.join(".."),
+    }
 }
 
 /// All VDIs in `folders` (files in the list stand for themselves) that `wanted` accepts, each
 /// once, in a fixed order. What cannot be read or is no VDI is passed over: the folder may hold
-/// anything.
+/// anything. A damaged VDI is not passed over: a base is no leaf because its child was cut.
 pub fn search(
     folders: &[PathBuf],
     warnings: &mut Vec<Warning>,
-    wanted: impl Fn(&Header) -> bool,
+    wanted: impl Fn(&Identity) -> bool,
 ) -> Vec<Relative> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     for folder in folders {
         for path in files_of(folder, warnings) {
             let Some(relative) = look_at(&path) else { continue };
-            if wanted(&relative.header) && seen.insert(relative.id) {
+            if wanted(&relative.identity) && seen.insert(relative.id) {
                 found.push(relative);
             }
         }
@@ -85,19 +93,24 @@ fn files_of(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
 
 fn look_at(path: &Path) -> Option<Relative> {
     let file = SourceFile::open(path, Named::BySearch).ok()?;
-    if file.head().get(0x40..0x44)? != VDI_SIGNATURE.to_le_bytes() {
-        return None;
-    }
-    let header = header::read(&file).ok()?;
-    Some(Relative { path: path.to_owned(), header, id: (file.stamp().dev, file.stamp().ino) })
+    let identity = header::identity(&file)?;
+    let sound = header::read(&file).is_ok();
+    Some(Relative { path: path.to_owned(), identity, sound, id: file.id() })
 }
 
-/// Refuses to take a base for the machine's current state.
+/// Refuses to take a base for the machine's current state. `file` is the disk, `path` where it
+/// really is.
 ///
 /// # Errors
 /// `Refused`, naming the children.
-pub fn refuse_if_parent(path: &Path, header: &Header, warnings: &mut Vec<Warning>) -> Result<()> {
-    let children = search(&places(path), warnings, |other| other.parent == header.create);
+pub fn refuse_if_parent(
+    file: &SourceFile,
+    path: &Path,
+    header: &Header,
+    warnings: &mut Vec<Warning>,
+) -> Result<()> {
+    let mut children = search(&places(path), warnings, |other| other.parent == header.create);
+    children.retain(|child| child.id != file.id());
     if children.is_empty() {
         return Ok(());
     }
@@ -137,22 +150,25 @@ pub fn find_parent(
     around: &[&Path],
     warnings: &mut Vec<Warning>,
 ) -> Result<Found> {
-    let is_parent = |other: &Header| other.create == header.parent;
-    let fits = |other: &Header| header.parent_modify.is_none_or(|modify| modify == other.modify);
-    let mut searched = named.to_vec();
-    let mut candidates = search(named, warnings, is_parent);
-    if !candidates.iter().any(|c| fits(&c.header)) {
-        let mut folders = Vec::new();
+    let is_parent = |other: &Identity| other.create == header.parent;
+    let fits = |r: &Relative| header.parent_modify.is_none_or(|m| m == r.identity.modify);
+    let mut searched: Vec<_> = named.iter().map(|path| target(path)).collect();
+    let mut candidates = search(&searched, warnings, is_parent);
+    if !candidates.iter().any(fits) {
         for place in around.iter().flat_map(|path| places(path)) {
-            if !folders.contains(&place) {
-                folders.push(place);
+            if !searched.contains(&place) {
+                searched.push(place);
             }
         }
-        candidates.extend(search(&folders, warnings, is_parent));
-        searched.extend(folders);
+        candidates = search(&searched, warnings, is_parent);
     }
-    let (mut good, mut changed): (Vec<_>, Vec<_>) =
-        candidates.into_iter().partition(|c| fits(&c.header));
+    let (mut good, mut changed): (Vec<_>, Vec<_>) = candidates.into_iter().partition(fits);
+    for list in [&mut good, &mut changed] {
+        // The rest of a broken copy does not make the whole one ambiguous.
+        if list.iter().any(|c| c.sound) {
+            list.retain(|c| c.sound);
+        }
+    }
     let wanted = Wanted { path, header, searched: &searched };
     match (good.len(), changed.len()) {
         (1, _) => Ok(Found { relative: good.remove(0), changed: None }),
@@ -164,6 +180,14 @@ pub fn find_parent(
         }
         (0, _) => Err(wanted.ambiguous(&changed)),
         _ => Err(wanted.ambiguous(&good)),
+    }
+}
+
+/// What a path that the user named leads to. A symlink is followed there, but nowhere else.
+fn target(path: &Path) -> PathBuf {
+    match path.is_symlink() {
+        true => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+        false => path.to_owned(),
     }
 }
 
@@ -211,7 +235,7 @@ impl Wanted<'_> {
              modification UUID is {}, expected {}; searched in: {}",
             parent.path.display(),
             self.header.parent,
-            parent.header.modify,
+            parent.identity.modify,
             self.modify(),
             self.places()
         );
@@ -223,7 +247,7 @@ impl Wanted<'_> {
     fn ambiguous(&self, candidates: &[Relative]) -> Error {
         let names: Vec<_> = candidates
             .iter()
-            .map(|c| format!("{} (modification UUID {})", c.path.display(), c.header.modify))
+            .map(|c| format!("{} (modification UUID {})", c.path.display(), c.identity.modify))
             .collect();
         let message = format!(
             "several files could be the parent (UUID {}, modification UUID {}): {}; searched \

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::disk::SECTOR;
+use crate::disk::detect::VDI_SIGNATURE;
 use crate::disk::source::SourceFile;
 use crate::error::{Error, Kind, Result};
 
@@ -153,6 +154,17 @@ impl Fields<'_> {
 /// and the values allowed.
 pub fn read(file: &SourceFile) -> Result<Header> {
     let fields = Fields { file };
+    // Whoever names the format with --input-format has not looked at the signature.
+    let signature = fields.u32(0x40)?;
+    if signature != VDI_SIGNATURE {
+        return Err(fields.flaw(
+            "vdi-signature",
+            0x40,
+            "the signature",
+            format!("{signature:#010x}"),
+            format!("{VDI_SIGNATURE:#010x}"),
+        ));
+    }
     let version = fields.u32(0x44)?;
     let (header, places) = match (version >> 16, version) {
         (1, _) => read_v1(&fields, version)?,
@@ -172,6 +184,36 @@ pub fn read(file: &SourceFile) -> Result<Header> {
     };
     check(&fields, &header, &places)?;
     Ok(header)
+}
+
+/// Who an image says it is, and over whom it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `uuidCreate`.
+    pub create: Uuid,
+    /// `uuidModify`.
+    pub modify: Uuid,
+    /// `uuidLinkage`.
+    pub parent: Uuid,
+}
+
+/// The UUIDs of `file`, if it is a VDI at all. Nothing else is checked: a relative that is damaged
+/// is a relative all the same.
+pub fn identity(file: &SourceFile) -> Option<Identity> {
+    let fields = Fields { file };
+    if fields.u32(0x40).ok()? != VDI_SIGNATURE {
+        return None;
+    }
+    let at = match fields.u32(0x44).ok()? {
+        2 => 0x174,
+        version if version >> 16 == 1 => 0x188,
+        _ => return None,
+    };
+    Some(Identity {
+        create: fields.uuid(at).ok()?,
+        modify: fields.uuid(at + 0x10).ok()?,
+        parent: fields.uuid(at + 0x20).ok()?,
+    })
 }
 
 /// Offsets of the fields that both versions have, for the checks that both share.

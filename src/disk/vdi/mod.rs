@@ -36,16 +36,18 @@ pub struct VdiLayer {
 }
 
 impl VdiLayer {
-    /// Reads and checks the header and the whole map of `file`, layer number `layer` of a chain.
+    /// Reads and checks the header and the whole map of `file`, which lies below the layers
+    /// `above` (leaf first).
     ///
-    /// With `salvage`, damage of the map is listed there and the bytes in question read as zeros,
-    /// as far as they are not in the file; a damaged header is an error all the same.
+    /// With `salvage`, damage of the map is listed there as far as it shows through the layers
+    /// above, and the bytes in question read as zeros, as far as they are not in the file; a
+    /// damaged header is an error all the same.
     ///
     /// # Errors
     /// `Damaged` or `Unsupported`; see [`header::read`] and `check.rs`.
     pub fn open(
         file: Arc<SourceFile>,
-        layer: usize,
+        above: &[Box<dyn Disk>],
         cache: Arc<PageCache>,
         salvage: Option<Arc<DamageList>>,
         warnings: &mut Vec<Warning>,
@@ -60,8 +62,12 @@ impl VdiLayer {
             );
             warnings.push(Warning::new("vdi-size-rounded", message));
         }
-        let map = BlockMap::new(file.clone(), &header, layer, cache);
-        let map_digest = check::check_map(&file, &header, &map, salvage.as_deref(), warnings)?;
+        let map = BlockMap::new(file.clone(), &header, above.len(), cache);
+        let found = salvage.as_ref().map(|_| DamageList::default());
+        let map_digest = check::check_map(&file, &header, &map, found.as_ref(), warnings)?;
+        if let (Some(found), Some(salvage)) = (found, &salvage) {
+            found.list().iter().try_for_each(|damage| salvage.add_visible(damage, above))?;
+        }
         Ok(VdiLayer { file, header, map, map_digest, salvage })
     }
 
@@ -75,16 +81,15 @@ impl VdiLayer {
         &self.map_digest
     }
 
-    /// The block that holds `offset`. Blocks are counted in 32 bits by the format.
-    fn block_of(&self, offset: u64) -> Result<u32> {
-        u32::try_from(offset / self.header.block_size)
-            .ok()
-            .filter(|block| *block < self.header.blocks)
-            .ok_or_else(|| {
-                Error::new(Kind::Internal, "vdi-read-beyond-end", "read beyond the disk's end")
-                    .at(self.file.path())
-                    .offset(offset)
-            })
+    /// The block that holds `offset`; all of `len` bytes from there must be inside the disk.
+    fn block_of(&self, offset: u64, len: u64) -> Result<u32> {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.header.size);
+        // Blocks are counted in 32 bits by the format.
+        u32::try_from(offset / self.header.block_size).ok().filter(|_| inside).ok_or_else(|| {
+            Error::new(Kind::Internal, "vdi-read-beyond-end", "read beyond the disk's end")
+                .at(self.file.path())
+                .offset(offset)
+        })
     }
 
     /// Reads `buf` from `within` bytes into the block stored at `file_block`.
@@ -150,7 +155,7 @@ impl Disk for VdiLayer {
     }
 
     fn extent_at(&self, offset: u64, max: u64) -> Result<Extent> {
-        let block = self.block_of(offset)?;
+        let block = self.block_of(offset, 1)?;
         let entries = self.map.entries_from(block)?;
         let content = entries.first().copied().map_or(Content::Absent, content_of);
         let wanted = max.min(self.size() - offset);
@@ -165,7 +170,7 @@ impl Disk for VdiLayer {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         let (mut buf, mut offset) = (buf, offset);
         while !buf.is_empty() {
-            let block = self.block_of(offset)?;
+            let block = self.block_of(offset, buf.len() as u64)?;
             let within = offset % self.header.block_size;
             let room = usize::try_from(self.header.block_size - within).unwrap_or(usize::MAX);
             let (part, rest) = buf.split_at_mut(room.min(buf.len()));
