@@ -10,6 +10,8 @@ use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::vdi::{Block, Vdi};
 use common::{PROGRAM, folder, judge, names, noise, stratus, testdata};
@@ -73,14 +75,21 @@ fn dialogues() {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
     let files: Vec<_> = names(&place).into_iter().filter(|name| name.ends_with(".toml")).collect();
     assert!(files.len() >= 40, "only {} dialogues in {}", files.len(), place.display());
-    let mut wrong = Vec::new();
-    for file in &files {
-        let text = fs::read_to_string(place.join(file)).unwrap();
-        let dialogue: Dialogue = toml::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"));
-        if let Err(why) = dialogue.hold() {
-            wrong.push(format!("{file} ({})\n{why}", dialogue.about));
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let text = fs::read_to_string(place.join(file)).unwrap();
+            let dialogue: Dialogue =
+                toml::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"));
+            if let Err(why) = dialogue.hold() {
+                wrong.lock().unwrap().push(format!("{file} ({})\n{why}", dialogue.about));
+            }
         }
-    }
+    };
+    // They wait more than they work.
+    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
+    let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} dialogues went wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }
 

@@ -116,6 +116,18 @@ fn calls_that_fail_now_and_then_never_spoil_the_result() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_now_is_kept_for_later() {
+    let case = Case::new(small(), &["--checkpoint", "1M"]);
+    let expected = case.expected();
+    assert!(case.kill_at("fdatasync", 14).hit);
+    let before = checkpoints(&case);
+    assert!(before >= 2);
+    assert_said("read", &fiu(&case, &["enable name=posix/io/rw/read,failinfo=5"]));
+    assert_eq!(checkpoints(&case), before);
+    assert!(continued(&case.finish(&expected)));
+}
+
+#[test]
 fn short_reads_and_writes_change_nothing() {
     let _busy = busy();
     for form in ["gz", "none"] {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::vdi::Vdi;
-use common::{exits, gunzip, names, run, stderr, stratus};
+use common::{exits, folder, gunzip, names, run, stderr, stratus};
 use rustix::process::Signal;
 use work::{
     Case, Dice, Expected, Snapshot, alone, busy, continued, full, large, medium, model, resumed_at,
@@ -93,16 +93,25 @@ fn kill_many(what: &str, disk: &Path, options: &[&str], kills: usize) {
     assert!(2 * continued >= kills, "{what}: only {continued} of {kills} continued above 0");
 }
 
+/// The raw offsets of the checkpoints in the journal.
+fn checkpoints(case: &Case) -> Vec<u64> {
+    let text = fs::read_to_string(case.journal()).unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("{\"kind\":\"checkpoint\""));
+    let values = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    values.filter_map(|value| value["raw_offset"].as_u64()).collect()
+}
+
 /// Starts a run and kills it. False if it was done before.
 fn kill_once(case: &Case, expected: &Expected, dice: &mut Dice) -> bool {
+    let record: serde_json::Value = serde_json::from_str(&expected.record).unwrap();
+    let size = record["raw"]["bytes"].as_u64().unwrap();
     let moment = match dice.below(12) {
         0 => Moment::Late("finished", dice.part_of(Duration::from_millis(4))),
         1 => Moment::Late("named", dice.part_of(Duration::from_millis(2))),
         _ => {
-            let done = fs::metadata(case.part()).map_or(0, |part| part.len());
-            let share = 1.0 - done as f64 / expected.image.len as f64;
+            let left = 1.0 - checkpoints(case).last().map_or(0.0, |at| *at as f64 / size as f64);
             // A quarter more than is left: what is there is read again before it goes on.
-            Moment::After(dice.part_of(expected.took.mul_f64(share.max(0.0) + 0.25)))
+            Moment::After(dice.part_of(expected.took.mul_f64(left + 0.25)))
         }
     };
     let mut child = case.spawn();
@@ -482,9 +491,7 @@ fn stop(case: &Case, number: Signal) -> (std::process::Output, Duration) {
 
 /// The raw offset of the last checkpoint in the journal.
 fn last_checkpoint(case: &Case) -> u64 {
-    let text = fs::read_to_string(case.journal()).unwrap();
-    let line = text.lines().rfind(|line| line.contains("\"checkpoint\"")).expect("no checkpoint");
-    serde_json::from_str::<serde_json::Value>(line).unwrap()["raw_offset"].as_u64().unwrap()
+    *checkpoints(case).last().expect("no checkpoint")
 }
 
 #[test]
@@ -561,7 +568,8 @@ fn the_answer_to_a_signal_comes_within_two_seconds_whatever_the_work_is() {
         ("data, eight threads", large().to_owned(), vec!["--threads", "8"]),
     ] {
         let case = Case::new(&disk, &options);
-        let child = case.spawn();
+        let mut child = case.spawn();
+        case.wait_for_lines(&mut child, "run", 1);
         std::thread::sleep(Duration::from_millis(600));
         signal(&child, Signal::TERM);
         let asked = Instant::now();
@@ -602,22 +610,41 @@ fn a_signal_while_unfinished_work_is_read_again_is_answered_too() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn two_signals_at_once_are_one_and_a_checkpoint_is_made() {
     let _busy = busy();
     let case = Case::new(medium(), &["--checkpoint", "1M"]);
     let mut child = case.spawn();
     case.wait_for_lines(&mut child, "checkpoint", 2);
-    // Both arrive before the run can look: the second one does not wait for a checkpoint.
-    signal(&child, Signal::STOP);
-    signal(&child, Signal::INT);
+    // As `timeout` does, which signals its child and then the group that the child is in.
     signal(&child, Signal::TERM);
-    signal(&child, Signal::CONT);
-    let asked = Instant::now();
+    signal(&child, Signal::TERM);
     let output = wait(child, MINUTE);
-    assert!(asked.elapsed() < Duration::from_secs(1));
-    assert!(matches!(output.status.code(), Some(130 | 143)), "{:?}", output.status);
-    case.assert_nothing_false(&case.expected());
+    exits(&output, 143);
+    assert!(stderr(&output).contains("run the same command again"), "{}", stderr(&output));
     assert!(continued(&case.finish(&case.expected())));
+}
+
+#[test]
+fn a_second_signal_a_moment_later_ends_it_at_once() {
+    let _busy = busy();
+    let folder = folder();
+    // Nobody reads the pipe, so the run is stuck in a write and cannot end by itself.
+    let mut child = stratus(folder.path())
+        .args(["--no-context", "-C", "none", "-o", "-"])
+        .arg(medium())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child, Signal::TERM);
+    std::thread::sleep(Duration::from_millis(900));
+    assert!(child.try_wait().unwrap().is_none(), "ended by the first signal already");
+    signal(&child, Signal::TERM);
+    let asked = Instant::now();
+    let status = child.wait().unwrap();
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    assert_eq!(status.code(), Some(143));
 }
 
 // Locks -----------------------------------------------------------------------------------------

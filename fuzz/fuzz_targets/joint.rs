@@ -6,8 +6,8 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use libdeflater::{CompressionLvl, Compressor};
 use libfuzzer_sys::fuzz_target;
-use stratus::pipeline::gzip::Packer;
 use stratus::pipeline::gzip::joint::{END, Joiner, stored};
+use stratus::pipeline::gzip::{Effort, Packer};
 
 /// What a hostile stream may unpack to here.
 const MOST: usize = 5 << 20;
@@ -87,11 +87,9 @@ fn real(level: u8, raw: &[u8]) {
     assert!(joiner.open_end(&mut second), "zlib-rs's stream");
     let mut third = Vec::new();
     stored(raw, &mut third);
-    let mut fourth = Vec::new();
-    if !raw.is_empty() {
-        Packer::new(level).expect("a level").pack(raw, &mut fourth);
-    }
-    let joined = [&first[..], &second, &third, &fourth, &END].concat();
+    let mut packer = Packer::new(Effort::Level(level)).expect("a level");
+    let fourth = if raw.is_empty() { &[][..] } else { packer.pack(0, raw) };
+    let joined = [&first[..], &second, &third, fourth, &END].concat();
     let unpacked = inflate(&joined).expect("one stream");
     assert!(unpacked == raw.repeat(4), "the pieces joined are not the data");
 }

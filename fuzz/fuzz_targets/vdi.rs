@@ -46,9 +46,15 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 const BLOCK: u32 = 128 << 10;
+/// Where the earliest map begins, that of version 0.2.
+const MAP: usize = 0x1a4;
 
+/// Data that, taken for a piece of a map, has one block and then free ones: most numbers would be
+/// far beyond the file, and marking them all is slow.
 fn data(byte: u8) -> Block {
-    Block::Data(vec![byte; 600])
+    let mut bytes = vec![0xff; 600];
+    bytes[..4].copy_from_slice(&[byte, 0, 0, 0]);
+    Block::Data(bytes)
 }
 
 fn parent() -> Vdi {
@@ -110,6 +116,9 @@ fn patched(mut bytes: Vec<u8>, patches: &[u8], small: bool) -> Vec<u8> {
         let Ok(mut word) = <[u8; 4]>::try_from(word) else { continue };
         if small {
             word[2..].fill(0);
+            if at >= MAP && at % 4 > 1 {
+                continue;
+            }
         }
         match op % 4 {
             0 => bytes[at] = word[0],

@@ -75,6 +75,18 @@ impl Site {
         Ok(())
     }
 
+    /// The flag, if it was given, else the value of `key`, which then has to be a good one.
+    ///
+    /// # Errors
+    /// `Config`, as [`Site::get`].
+    pub(super) fn or<T>(&self, flag: Option<T>, key: &str) -> Result<Option<T>>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        if flag.is_some() { Ok(flag) } else { self.get(key) }
+    }
+
     /// The value of `key`, if it is set.
     ///
     /// # Errors

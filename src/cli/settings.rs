@@ -74,11 +74,11 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
         Args { dry_run: true, .. } => Mode::DryRun,
         _ => Mode::Convert,
     };
-    site.get::<Color>("color")?;
-    let progress = args.progress.or(site.get("progress")?).unwrap_or(ProgressForm::Auto);
+    site.or(args.color, "color")?;
+    let progress = site.or(args.progress, "progress")?.unwrap_or(ProgressForm::Auto);
     let context = match args.no_context {
         true => Some(Context::Off),
-        false => args.context.or(site.get("context")?),
+        false => site.or(args.context, "context")?,
     };
     if context == Some(Context::Require) && matches!(mode, Mode::Convert | Mode::DryRun) {
         return Err(Error::new(
@@ -105,18 +105,15 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
 }
 
 fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job>> {
-    let compression = match args.compress.or(site.get("compress")?).unwrap_or(Compress::Gz) {
+    let compression = match site.or(args.compress, "compress")?.unwrap_or(Compress::Gz) {
         Compress::Gz => Compression::Gz,
         Compress::None => Compression::None,
     };
-    let level: Option<Level> = args.level.or(site.get("level")?);
-    let threads: Option<Threads> = args.threads.or(site.get("threads")?);
-    let checkpoint: Option<Size> = args.checkpoint.or(site.get("checkpoint")?);
-    let align: Option<Align> = args.align.or(site.get("align")?);
-    let checksum: Option<Checksums> = match args.checksum.clone() {
-        Some(list) => Some(list),
-        None => site.get("checksum")?,
-    };
+    let level: Option<Level> = site.or(args.level, "level")?;
+    let threads: Option<Threads> = site.or(args.threads, "threads")?;
+    let checkpoint: Option<Size> = site.or(args.checkpoint, "checkpoint")?;
+    let align: Option<Align> = site.or(args.align, "align")?;
+    let checksum: Option<Checksums> = site.or(args.checksum.clone(), "checksum")?;
     let open = OpenOptions {
         format: args.input_format,
         parents: args.parent.clone(),

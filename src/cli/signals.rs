@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::talk::Talk;
@@ -13,17 +13,33 @@ use crate::error::{Error, Kind, Result};
 
 /// From now on a signal puts its number into `stop`.
 pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
+    let failed = |e| Error::new(Kind::Internal, "signals", "cannot catch signals").because(e);
+    // A limit on the size of files (`ulimit -f`) is to be an error of the write, not the end.
+    flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
     let second = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         let number = signal.unsigned_abs() as usize;
         flag::register_conditional_shutdown(signal, 128 + signal, second.clone())
-            .and_then(|_| flag::register(signal, second.clone()))
             .and_then(|_| flag::register_usize(signal, stop.clone(), number))
-            .map_err(|e| {
-                Error::new(Kind::Internal, "signals", "cannot catch signals").because(e)
-            })?;
+            .map_err(failed)?;
     }
+    let stop = stop.clone();
+    thread::spawn(move || {
+        wait_for(&stop);
+        thread::sleep(ECHO);
+        second.store(true, Ordering::Relaxed);
+    });
     Ok(())
+}
+
+/// What comes this soon after the first signal is its echo: `timeout` signals the program and
+/// then its whole group.
+const ECHO: Duration = Duration::from_millis(500);
+
+fn wait_for(stop: &AtomicUsize) {
+    while stop.load(Ordering::Relaxed) == 0 {
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// How long a stopped run may take to end by itself.
@@ -34,9 +50,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 pub(super) fn end_even_if_stuck(stop: &Arc<AtomicUsize>, talk: Talk) {
     let stop = stop.clone();
     thread::spawn(move || {
-        while stop.load(Ordering::Relaxed) == 0 {
-            thread::sleep(Duration::from_millis(100));
-        }
+        wait_for(&stop);
         thread::sleep(PATIENCE);
         let signal = i32::try_from(stop.load(Ordering::Relaxed)).unwrap_or(SIGTERM);
         let kind = Kind::Interrupted(signal);

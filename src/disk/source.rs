@@ -151,10 +151,12 @@ impl SourceFile {
             "its modification time is another".to_owned()
         } else if now.ctime != self.stamp.ctime {
             "its change time is another".to_owned()
-        } else if file.read_exact_at(&mut head, 0).is_err() || head != self.head {
-            "its header is another".to_owned()
         } else {
-            return Ok(());
+            self.read_exact_at(&mut head, 0)?;
+            if head == self.head {
+                return Ok(());
+            }
+            "its header is another".to_owned()
         };
         Err(Error::new(
             Kind::Changed,

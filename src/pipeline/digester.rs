@@ -53,6 +53,15 @@ impl States {
         self.more.notify_all();
     }
 
+    /// Waits until the digester has come to `offset`, or has ended.
+    pub fn pass(&self, offset: u64) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = |kept: &Kept| kept.states.back().is_some_and(|(at, _)| *at < offset);
+        while behind(&kept) && !kept.complete {
+            kept = self.more.wait(kept).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Waits for the state at `offset`; none if the digester has ended without getting there.
     pub fn at(&self, offset: u64) -> Option<State> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

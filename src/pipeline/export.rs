@@ -39,6 +39,10 @@ const CHECKPOINT_TIME: Duration = Duration::from_secs(30);
 /// Segments in flight when the digester may run ahead of the compression: 64 MiB.
 const AHEAD: usize = 64;
 
+/// Bytes of empty runs that may wait for the digester: a stop has to wait for them, too. All four
+/// digests of them take half a second.
+const UNDIGESTED: u64 = 64 << 20;
+
 /// What to export, and how.
 pub struct Export<'a> {
     /// The disk.
@@ -118,9 +122,10 @@ impl Export<'_> {
             let pool = Pool::new(window);
             let tasks = &workers.tasks;
             let marks = commits.is_some();
-            let scout = Scout { export: self, pool, tasks, to_digester, to_writer };
+            let states = &states;
+            let scout = Scout { export: self, pool, tasks, states, to_digester, to_writer };
             scope.spawn(move || scout.walk(start, marks));
-            let written = self.write(sink, write_tickets, &states, commits);
+            let written = self.write(sink, write_tickets, states, commits);
             // A failed sync shows here as a queue that nobody reads: its own error comes first.
             let journal = committing.map(|committing| join(committing)?).transpose()?;
             let sink = written?;
@@ -139,7 +144,8 @@ impl Export<'_> {
         commits: Option<SyncSender<Message>>,
     ) -> Result<Sink> {
         let (mut data, mut empty) = (0, 0);
-        let mut durable = Durable { export: self, states, commits, synced: 0, marked: None };
+        let marked = Some(sink.raw_offset);
+        let mut durable = Durable { export: self, states, commits, synced: 0, marked };
         for ticket in tickets {
             match ticket {
                 WriteTicket::Zeros(len) => {
@@ -175,7 +181,7 @@ struct Durable<'a> {
     commits: Option<SyncSender<Message>>,
     /// File offset up to which a sync was asked for.
     synced: u64,
-    /// Raw offset of the last checkpoint.
+    /// Raw offset of the last checkpoint, or of the beginning.
     marked: Option<u64>,
 }
 
@@ -224,6 +230,7 @@ struct Scout<'a> {
     export: &'a Export<'a>,
     pool: Arc<Pool>,
     tasks: &'a Tasks,
+    states: &'a States,
     to_digester: SyncSender<DigestTicket>,
     to_writer: SyncSender<WriteTicket>,
 }
@@ -256,6 +263,7 @@ impl Scout<'_> {
             };
             match run {
                 Run::Empty(len) => {
+                    self.states.pass((offset + len).saturating_sub(UNDIGESTED));
                     self.to_digester(DigestTicket::Zeros(len))?;
                     self.to_writer(WriteTicket::Zeros(len))?;
                 }

@@ -505,9 +505,13 @@ fn tidy_after(error: &Error, place: &Place) {
     let keep = match error.kind() {
         // The bytes so far are from a source that is gone.
         Kind::Changed => false,
-        _ => journal::read(&place.journal()).ok().flatten().is_some_and(|history| {
-            history.checkpoint.is_some() || history.finished.is_some() || history.damaged
-        }),
+        _ => match journal::read(&place.journal()) {
+            Ok(history) => history.is_some_and(|history| {
+                history.checkpoint.is_some() || history.finished.is_some() || history.damaged
+            }),
+            // What cannot be read now may be readable later.
+            Err(_) => true,
+        },
     };
     // A failure to tidy must not hide the error that led here.
     let ours = place::exists(&place.journal()).unwrap_or(false);
