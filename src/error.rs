@@ -48,7 +48,8 @@ pub enum Kind {
     Interrupted(i32),
     /// Several inputs were asked for and some of them failed.
     SomeFailed,
-    /// The reader of our output went away: a normal end.
+    /// The reader of the image went away before it had all of it. A quiet end, as for every
+    /// program in a pipe: the reader's own status tells whether it had enough.
     BrokenPipe,
     /// A fault of this program.
     Internal,
@@ -134,7 +135,6 @@ impl Error {
         let kind = match source.kind() {
             io::ErrorKind::NotFound => Kind::Missing,
             io::ErrorKind::PermissionDenied => Kind::Permission,
-            io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
             _ => Kind::Io,
         };
         Error::new(kind, code, what).at(path).because(source)

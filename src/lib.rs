@@ -15,6 +15,7 @@
 //!
 //! ```
 //! # fn main() -> stratus::error::Result<()> {
+//! use stratus::disk::Disk;
 //! let disk = stratus::disk::open("testdata/mydisk.vdi".as_ref(), &Default::default())?;
 //! assert_eq!(disk.format.name(), "vdi");
 //! assert_eq!(disk.size() % 512, 0);

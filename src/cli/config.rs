@@ -20,6 +20,9 @@ const KEYS: [&str; 9] = [
     "color",
 ];
 
+/// The tables of the other programs of this package.
+const OTHERS: [&str; 2] = ["market", "publish"];
+
 /// Settings from outside the command line.
 #[derive(Debug, Default)]
 pub(super) struct Site {
@@ -60,7 +63,7 @@ impl Site {
         let table: toml::Table = text.parse().map_err(|e| bad(format!("this is not TOML: {e}")))?;
         for (name, value) in table {
             // A table belongs to another program of this package.
-            if value.is_table() {
+            if value.is_table() && OTHERS.contains(&name.as_str()) {
                 continue;
             }
             let key = KEYS.into_iter().find(|key| *key == name);

@@ -103,8 +103,8 @@ fn run(settings: &Settings, talk: Talk) -> Result<u8> {
 fn one(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Result<()> {
     match settings.mode {
         Mode::Verify => verify(job, control, talk),
-        Mode::Check => check(job, talk),
-        Mode::DryRun => dry_run(settings, job, talk),
+        Mode::Check => check(job, control, talk),
+        Mode::DryRun => dry_run(settings, job, control, talk),
         Mode::Convert => convert(settings, job, control, talk),
     }
 }
@@ -150,17 +150,20 @@ fn verify(job: &Job, control: &Control, talk: Talk) -> Result<()> {
     talk.result(&report::verified(job))
 }
 
-fn check(job: &Job, talk: Talk) -> Result<()> {
+fn check(job: &Job, control: &Control, talk: Talk) -> Result<()> {
     let disk = disk::open(&job.input, &job.open)?;
+    pipeline::tell_surroundings(&disk, control);
     let (text, value) = report::checked(job, &disk, disk.usage()?);
     talk.result_json(&value)?;
     talk.result(&text)?;
     pipeline::damage_error(&job.input, &disk.damage()).map_or(Ok(()), Err)
 }
 
-fn dry_run(settings: &Settings, job: &Job, talk: Talk) -> Result<()> {
+fn dry_run(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Result<()> {
     let disk: OpenDisk = disk::open(&job.input, &job.open)?;
-    let look = if settings.to_stdout { None } else { Some(pipeline::preview(job, &disk)?) };
+    pipeline::tell_surroundings(&disk, control);
+    let look =
+        if settings.to_stdout { None } else { Some(pipeline::preview(job, &disk, control)?) };
     let need = pipeline::space::need(job, &disk, 0)?;
     let place = look.as_ref().map(|look| (&look.place, &look.plan, look.room));
     let (text, value) = report::planned(job, &disk, disk.usage()?, place, need)?;

@@ -80,7 +80,7 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
         true => Some(Context::Off),
         false => site.or(args.context, "context")?,
     };
-    if context == Some(Context::Require) && matches!(mode, Mode::Convert | Mode::DryRun) {
+    if context == Some(Context::Require) && mode != Mode::Verify {
         return Err(Error::new(
             Kind::Unsupported,
             "context-unsupported",

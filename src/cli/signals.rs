@@ -17,7 +17,12 @@ pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
     // A limit on the size of files (`ulimit -f`) is to be an error of the write, not the end.
     flag::register(SIGXFSZ, Arc::default()).map_err(failed)?;
     let second = Arc::new(AtomicBool::new(false));
+    let ignored = ignored();
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // `nohup` and shells in the background have asked for deafness: keep it.
+        if ignored & (1 << (signal - 1)) != 0 {
+            continue;
+        }
         let number = signal.unsigned_abs() as usize;
         flag::register_conditional_shutdown(signal, 128 + signal, second.clone())
             .and_then(|_| flag::register_usize(signal, stop.clone(), number))
@@ -30,6 +35,13 @@ pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
         second.store(true, Ordering::Relaxed);
     });
     Ok(())
+}
+
+/// The signals that were ignored when the program began, one bit each (proc(5), `SigIgn`).
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// What comes this soon after the first signal is its echo: `timeout` signals the program and

@@ -131,9 +131,14 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 fn print(out: &mut impl Write, text: &str) -> Result<()> {
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|e| Error::io("stdout", "cannot write the result", "standard output".as_ref(), e))
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        // A reader that went away wanted no more: that is no failure of the work.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => {
+            Err(Error::io("stdout", "cannot write the result", "standard output".as_ref(), e))
+        }
+    }
 }
 
 /// The error as a program reads it; the form is stable (README, "Exit codes").

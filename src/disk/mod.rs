@@ -174,6 +174,42 @@ impl DamageList {
         })
     }
 
+    /// After a failed read of `file`: keeps what can be read sector by sector, and lists the rest.
+    /// `at` is the offset on the guest's disk, `address` the one in the file, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`DamageList::add`].
+    pub fn read_remains(
+        &self,
+        file: &SourceFile,
+        buf: &mut [u8],
+        at: u64,
+        address: Option<u64>,
+        error: &Error,
+    ) -> Result<()> {
+        let reason = format!("{}: {}", file.path().display(), error.message());
+        let mut offset = 0;
+        // A bad place is listed as one range, however many sectors it has.
+        let mut bad: Option<Damage> = None;
+        for sector in buf.chunks_mut(512) {
+            let len = sector.len() as u64;
+            let place = address.and_then(|a| a.checked_add(offset));
+            let readable = place.is_some_and(|p| file.read_exact_at(sector, p).is_ok());
+            if !readable {
+                sector.fill(0);
+                // What lies beyond the file's end was listed when the map was checked.
+                if place.is_some_and(|p| p.saturating_add(len) <= file.len()) {
+                    let next = Damage { offset: at + offset, len, reason: reason.clone() };
+                    if !bad.as_mut().is_some_and(|bad| bad.absorb(&next)) {
+                        bad.replace(next).map_or(Ok(()), |bad| self.add(bad))?;
+                    }
+                }
+            }
+            offset += len;
+        }
+        bad.map_or(Ok(()), |bad| self.add(bad))
+    }
+
     /// What was found so far, by offset. A place that was read twice is listed once.
     pub fn list(&self) -> Vec<Damage> {
         let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -201,6 +237,9 @@ pub struct OpenDisk {
     pub layers: Vec<LayerInfo>,
     /// Findings that did not stop it.
     pub warnings: Vec<Warning>,
+    /// Findings about the files around it. They say nothing of the disk's bytes, so they are not
+    /// for the record.
+    pub surroundings: Vec<Warning>,
     disk: Box<dyn Disk>,
     files: Vec<Arc<SourceFile>>,
     /// Digests of the block maps, part of the fingerprint, in the order of the files.
@@ -226,7 +265,8 @@ const FINGERPRINT_ENDS: u64 = 1 << 20;
 impl OpenDisk {
     /// One line for each source file that changes when the file does: where it is stored, its
     /// size and times, and SHA-256 of its map and of its first and last MiB. Reads at most 2 MiB
-    /// of each.
+    /// of each. The device's number is left out: network and device-mapper file systems get another
+    /// one at each boot, and power loss is what the journal is for.
     pub fn fingerprint(&self) -> Result<Vec<String>> {
         let ends = self.files.iter().map(|file| {
             let len = file.len().min(FINGERPRINT_ENDS);
@@ -242,8 +282,7 @@ impl OpenDisk {
             let stamp = file.stamp();
             let map = self.map_digests.get(i).map_or("none", String::as_str);
             Ok(format!(
-                "dev {} ino {} len {} mtime {}.{:09} ctime {}.{:09} map {map} ends {}",
-                stamp.dev,
+                "ino {} len {} mtime {}.{:09} ctime {}.{:09} map {map} ends {}",
                 stamp.ino,
                 stamp.len,
                 stamp.mtime.0,

@@ -47,6 +47,7 @@ struct Opening<'a> {
     files: Vec<Arc<SourceFile>>,
     map_digests: Vec<String>,
     warnings: Vec<Warning>,
+    surroundings: Vec<Warning>,
 }
 
 impl<'a> Opening<'a> {
@@ -59,18 +60,26 @@ impl<'a> Opening<'a> {
             files: Vec::new(),
             map_digests: Vec::new(),
             warnings: Vec::new(),
+            surroundings: Vec::new(),
         }
     }
 
     fn raw(&mut self, file: Arc<SourceFile>) -> Result<()> {
+        let salvage = self.options.salvage.then(|| self.damage.clone());
         self.layers.push(LayerInfo { path: file.path().to_owned(), uuid: None });
-        self.disks.push(Box::new(RawLayer::open(file.clone())?));
+        self.disks.push(Box::new(RawLayer::open(file.clone(), salvage)?));
         self.files.push(file);
         Ok(())
     }
 
     /// Opens the leaf and follows the parents' UUIDs down to a base.
     fn vdi_chain(&mut self, leaf: Arc<SourceFile>) -> Result<()> {
+        for named in &self.options.parents {
+            std::fs::metadata(named).map_err(|e| {
+                Error::io("parent-open", "cannot use what --parent names", named, e)
+                    .remedy("check the name")
+            })?;
+        }
         let leaf_path = leaf.path().to_owned();
         // A symlink that the user named leads to the folder where the family lives.
         let home = match leaf_path.is_symlink() {
@@ -110,7 +119,7 @@ impl<'a> Opening<'a> {
         // Last: in a cycle everybody is somebody's parent, and that is not the news.
         match leaf_header {
             Some(header) if !self.options.this_layer => {
-                family::refuse_if_parent(&leaf, &home, &header, &mut self.warnings)
+                family::refuse_if_parent(&leaf, &home, &header, &mut self.surroundings)
             }
             _ => Ok(()),
         }
@@ -132,7 +141,8 @@ impl<'a> Opening<'a> {
             .remedy("merge snapshots with VirtualBox first"));
         }
         let named = &self.options.parents;
-        let found = family::find_parent(path, header, named, &[path, home], &mut self.warnings)?;
+        let found =
+            family::find_parent(path, header, named, &[path, home], &mut self.surroundings)?;
         if let Some(error) = found.changed {
             if !self.options.salvage {
                 return Err(error);
@@ -155,11 +165,13 @@ impl<'a> Opening<'a> {
             self.warnings.push(Warning::new("looks-encrypted", message));
         }
         // The same finding can come from every layer's search.
-        self.warnings.dedup();
+        self.surroundings.sort_by(|a, b| a.message.cmp(&b.message));
+        self.surroundings.dedup();
         Ok(OpenDisk {
             format,
             layers: self.layers,
             warnings: self.warnings,
+            surroundings: self.surroundings,
             disk: Box::new(disk),
             files: self.files,
             map_digests: self.map_digests,

@@ -6,18 +6,22 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::source::SourceFile;
-use super::{Content, Disk, Extent, SECTOR};
+use super::{Content, DamageList, Disk, Extent, SECTOR};
 use crate::error::{Error, Kind, Result};
 
 /// A raw disk. Holes of the file are known to be zero without reading.
-pub struct RawLayer(Arc<SourceFile>);
+pub struct RawLayer {
+    file: Arc<SourceFile>,
+    /// Where damage goes, if it does not end the work.
+    salvage: Option<Arc<DamageList>>,
+}
 
 impl RawLayer {
     /// Takes all of `file` as the disk.
     ///
     /// # Errors
     /// `Damaged`, if its length is no multiple of the sector.
-    pub fn open(file: Arc<SourceFile>) -> Result<Self> {
+    pub fn open(file: Arc<SourceFile>, salvage: Option<Arc<DamageList>>) -> Result<Self> {
         if !file.len().is_multiple_of(SECTOR) {
             return Err(Error::new(
                 Kind::Damaged,
@@ -27,20 +31,20 @@ impl RawLayer {
             .at(file.path())
             .remedy("the image was cut; copy it again"));
         }
-        Ok(RawLayer(file))
+        Ok(RawLayer { file, salvage })
     }
 }
 
 impl Disk for RawLayer {
     fn size(&self) -> u64 {
-        self.0.len()
+        self.file.len()
     }
 
     fn extent_at(&self, offset: u64, max: u64) -> Result<Extent> {
         let left = max.min(self.size() - offset);
         // The place in the file is shared state, but nothing else here uses it: all reads are
         // positional.
-        let next = |from: fn(u64) -> SeekFrom| rustix::fs::seek(self.0.file(), from(offset));
+        let next = |from: fn(u64) -> SeekFrom| rustix::fs::seek(self.file.file(), from(offset));
         let (content, end) = match next(SeekFrom::Data) {
             Ok(data) if data > offset => (Content::Zero, data),
             Ok(_) => (Content::Data, next(SeekFrom::Hole).unwrap_or(self.size())),
@@ -53,6 +57,11 @@ impl Disk for RawLayer {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.0.read_exact_at(buf, offset)
+        match (self.file.read_exact_at(buf, offset), &self.salvage) {
+            (Err(error), Some(list)) => {
+                list.read_remains(&self.file, buf, offset, Some(offset), &error)
+            }
+            (result, _) => result,
+        }
     }
 }

@@ -87,6 +87,7 @@ pub fn digest(
     states: &States,
     busy: &AtomicUsize,
 ) -> DigestSet {
+    let _complete = Complete(states);
     let mut offset = start;
     for ticket in tickets {
         match ticket {
@@ -109,6 +110,14 @@ pub fn digest(
         }
         states.push(offset, digests.state());
     }
-    states.complete();
     digests
+}
+
+/// Tells those who wait that nothing more will come, however the digester ends.
+struct Complete<'a>(&'a States);
+
+impl Drop for Complete<'_> {
+    fn drop(&mut self) {
+        self.0.complete();
+    }
 }

@@ -36,8 +36,9 @@ use crate::error::{Error, Kind, Result};
 /// A checkpoint is due after this long, even if little was done.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(30);
 
-/// Segments in flight when the digester may run ahead of the compression: 64 MiB.
-const AHEAD: usize = 64;
+/// Segments in flight when the digester may run ahead of the compression. Each can be there twice,
+/// raw and packed, if the output is slow and the data does not compress: 64 MiB.
+const AHEAD: usize = 32;
 
 /// Bytes of empty runs that may wait for the digester: a stop has to wait for them, too. All four
 /// digests of them take half a second.
@@ -104,33 +105,49 @@ impl Export<'_> {
         };
         let start = sink.raw_offset;
         let states = States::new(4 * window, start, &digests);
-        let (to_writer, write_tickets) = sync_channel(window);
-        let (to_digester, digest_tickets) = sync_channel(window);
-        thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(|| workers.work());
+        let (workers, states) = (&workers, &states);
+        // All senders live in here, so that a return for want of a thread ends those that wait.
+        thread::scope(move |scope| {
+            let (to_writer, write_tickets) = sync_channel(window);
+            let (to_digester, digest_tickets) = sync_channel(window);
+            let pool = Pool::new(window);
+            let tasks = &workers.tasks;
+            let scout = Scout { export: self, pool, tasks, states, to_digester, to_writer };
+            for number in 0..self.threads {
+                let worker = named("worker").spawn_scoped(scope, || workers.work());
+                // One will do.
+                worker
+                    .map(drop)
+                    .or_else(|e| if number > 0 { Ok(()) } else { Err(no_thread(e)) })?;
             }
-            let busy = &workers.busy;
-            let digester = scope.spawn(|| digest(digests, start, digest_tickets, &states, busy));
+            let digester = named("digester")
+                .spawn_scoped(scope, move || {
+                    digest(digests, start, digest_tickets, states, &workers.busy)
+                })
+                .map_err(no_thread)?;
             let (commits, committing) = match committer {
                 Some(committer) => {
                     let (commits, queue) = sync_channel(1);
-                    (Some(commits), Some(scope.spawn(move || committer.run(queue))))
+                    let committing = named("committer")
+                        .spawn_scoped(scope, move || committer.run(queue))
+                        .map_err(no_thread)?;
+                    (Some(commits), Some(committing))
                 }
                 None => (None, None),
             };
-            let pool = Pool::new(window);
-            let tasks = &workers.tasks;
             let marks = commits.is_some();
-            let states = &states;
-            let scout = Scout { export: self, pool, tasks, states, to_digester, to_writer };
-            scope.spawn(move || scout.walk(start, marks));
+            named("scout")
+                .spawn_scoped(scope, move || scout.walk(start, marks))
+                .map_err(no_thread)?;
             let written = self.write(sink, write_tickets, states, commits);
             // A failed sync shows here as a queue that nobody reads: its own error comes first.
             let journal = committing.map(|committing| join(committing)?).transpose()?;
             let sink = written?;
             let digests = join(digester)?;
             let complete = sink.raw_offset == self.disk.size();
+            if complete && digests.len() != sink.raw_offset {
+                return Err(lost("a part of the raw image on its way to its digests"));
+            }
             Ok(Exported { sink, raw: complete.then(|| digests.finish()), journal })
         })
     }
@@ -235,13 +252,19 @@ struct Scout<'a> {
     to_writer: SyncSender<WriteTicket>,
 }
 
+/// However it ends: no more will come.
+impl Drop for Scout<'_> {
+    fn drop(&mut self) {
+        self.tasks.close();
+    }
+}
+
 /// Nobody listens any more: somebody else has failed, or all is over.
 struct Unheard;
 
 impl Scout<'_> {
     fn walk(self, start: u64, marks: bool) {
         let _ = self.hand_out(start, marks);
-        self.tasks.close();
     }
 
     fn hand_out(&self, start: u64, marks: bool) -> Result<(), Unheard> {
@@ -298,7 +321,18 @@ fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> Result<T> {
     handle.join().map_err(|_| lost("a thread"))
 }
 
-fn lost(what: &str) -> Error {
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}
+
+fn no_thread(cause: std::io::Error) -> Error {
+    Error::new(Kind::Io, "no-thread", "the system gives no thread")
+        .because(cause)
+        .remedy("raise the limit on processes or memory, or use fewer --threads")
+}
+
+/// An end that should not be.
+pub(super) fn lost(what: &str) -> Error {
     Error::new(Kind::Internal, "thread-lost", format!("{what} got lost inside the program"))
         .remedy("run the same command again; if it happens again, report it")
 }

@@ -87,8 +87,6 @@ pub enum Line {
     Finished {
         /// The text of the record.
         record: String,
-        /// CRC-32 of the raw image: what is left to check an image without digests by.
-        crc: u32,
     },
 }
 
@@ -140,8 +138,8 @@ pub struct History {
     pub work: Option<Work>,
     /// The last checkpoint.
     pub checkpoint: Option<Checkpoint>,
-    /// The record's text and the raw image's CRC-32, if the image was finished.
-    pub finished: Option<(String, u32)>,
+    /// The record's text, if the image was finished.
+    pub finished: Option<String>,
     /// Bytes of good lines.
     pub good_len: u64,
     /// Whether a line that is not the last one is bad: not what a crash leaves behind.
@@ -193,9 +191,7 @@ impl History {
             Line::Run(work) if self.work.is_none() => self.work = Some(work),
             Line::Resume { .. } if self.work.is_some() => {}
             Line::Checkpoint(at) if self.work.is_some() => self.checkpoint = Some(*at),
-            Line::Finished { record, crc } if self.work.is_some() => {
-                self.finished = Some((record, crc));
-            }
+            Line::Finished { record } if self.work.is_some() => self.finished = Some(record),
             _ => return false,
         }
         true

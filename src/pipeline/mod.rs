@@ -204,6 +204,7 @@ pub struct Outcome {
 /// the unfinished work is kept and the same call continues it.
 pub fn convert(job: &Job, control: &Control) -> Result<Outcome> {
     let disk = disk::open(&job.input, &job.open)?;
+    tell_surroundings(&disk, control);
     let place = Place::new(&job.output)?;
     let work = job.work(&disk)?;
     let lock = lock::Lock::take(&place)?;
@@ -231,19 +232,20 @@ pub struct Preview {
 ///
 /// # Errors
 /// Those that it would begin with.
-pub fn preview(job: &Job, disk: &OpenDisk) -> Result<Preview> {
+pub fn preview(job: &Job, disk: &OpenDisk, control: &Control) -> Result<Preview> {
     let place = Place::new(&job.output)?;
     place.check_state()?;
     lock::Lock::look(&place)?;
-    let silent = Control::default();
-    let plan = plan::look(job, disk, &place, &job.work(disk)?, &silent)?;
+    rustix::fs::access(&place.folder, rustix::fs::Access::WRITE_OK)
+        .map_err(|e| place::cannot_create(&place.folder, e.into()))?;
+    let plan = plan::look(job, disk, &place, &job.work(disk)?, control)?;
     let room = space::free(&place)?;
     let unfinished = match &plan.start {
         Start::Continue(unfinished) => Some(unfinished),
         _ => None,
     };
     let fresh = matches!(plan.start, Start::Fresh | Start::Continue(_));
-    let shortage = fresh.then(|| space::check(job, disk, &place, unfinished, &silent).err());
+    let shortage = fresh.then(|| space::check(job, disk, &place, unfinished, control).err());
     Ok(Preview { place, plan, room, shortage: shortage.flatten() })
 }
 
@@ -289,6 +291,7 @@ fn convert_locked(
 /// `BrokenPipe` if the reader goes away.
 pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Result<Outcome> {
     let disk = disk::open(&job.input, &job.open)?;
+    tell_surroundings(&disk, control);
     let work = job.work(&disk)?;
     let out = Out::Stream(out);
     let sink = match job.compression {
@@ -298,6 +301,12 @@ pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Resul
     let exported = export(job, control, &disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
     let record = conclude(job, &disk, &work, exported, "-".to_owned())?.record;
     Ok(Outcome { record, status: Status::Converted })
+}
+
+/// Tells what in the disk's surroundings could matter.
+pub fn tell_surroundings(disk: &OpenDisk, control: &Control) {
+    let warnings = disk.surroundings.iter().map(|warning| Event::Warn(warning.message.clone()));
+    warnings.for_each(|warning| control.progress.event(&warning));
 }
 
 /// The pass into the part file, up to a complete and synced part that the journal calls finished.
@@ -323,10 +332,10 @@ fn export_to_place(
     };
     let part = committer.part.try_clone().map_err(|e| commit::sync_error(&place.part, e))?;
     let exported = export(job, control, disk, sink, digests, Some(committer))?;
-    let Concluded { record, crc, journal } = conclude(job, disk, work, exported, place.name())?;
+    let Concluded { record, journal } = conclude(job, disk, work, exported, place.name())?;
     part.sync_all().map_err(|e| commit::sync_error(&place.part, e))?;
     if let Some(mut journal) = journal {
-        journal.append(&Line::Finished { record: record.to_text()?, crc })?;
+        journal.append(&Line::Finished { record: record.to_text()? })?;
     }
     Ok(record)
 }
@@ -420,8 +429,6 @@ fn interrupted(signal: i32, at: u64, of: u64, resumable: bool) -> Error {
 /// A pass that reached the end.
 struct Concluded {
     record: Record,
-    /// CRC-32 of the raw image.
-    crc: u32,
     journal: Option<Journal>,
 }
 
@@ -467,9 +474,10 @@ fn conclude(
         edits: Vec::new(),
         warnings: job.warnings.iter().chain(&disk.warnings).cloned().collect(),
         damage: disk.damage(),
+        crc32: format!("{crc:08x}"),
         fingerprint: fingerprint(work)?,
     };
-    Ok(Concluded { record, crc, journal })
+    Ok(Concluded { record, journal })
 }
 
 /// Of a raw file's digests: those of the raw image that were asked for, and the file's own.
@@ -496,8 +504,9 @@ fn finish(place: &Place, record: &Record, image_is_part: bool) -> Result<()> {
         place.publish_image()?;
     }
     place.publish_record(&record.to_text()?)?;
-    place.remove_state()?;
-    place.sync_folder()
+    // Image and record have their names, durably. What is left is tidying, and after it the lock is
+    // somebody else's.
+    place.remove_state()
 }
 
 /// What an error leaves behind: nothing, unless there is something to continue.

@@ -136,13 +136,13 @@ fn earlier_work(
 
 /// Work that was interrupted between its last byte and its last name.
 fn completed(place: &Place, history: Option<&History>, control: &Control) -> Result<Option<Start>> {
-    let Some((text, crc)) = history.and_then(|history| history.finished.as_ref()) else {
+    let Some(text) = history.and_then(|history| history.finished.as_ref()) else {
         return Ok(None);
     };
     let Ok(record) = serde_json::from_str::<Record>(text) else { return Ok(None) };
     let unnamed = place::exists(&place.part)?;
     let path = if unnamed { &place.part } else { &place.image };
-    match verify::finished_matches(path, &record, *crc, control) {
+    match verify::file_matches(path, &record, control) {
         Ok(()) if unnamed => Ok(Some(Start::Complete(record))),
         Ok(()) => Ok(Some(Start::Named(record))),
         Err(error) if matches!(error.kind(), Kind::Interrupted(_)) => Err(error),

@@ -37,6 +37,8 @@ pub struct Record {
     /// Ranges that `--salvage` went past.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<Damage>,
+    /// CRC-32 of the raw image, in hexadecimal: what an image without digests is known by.
+    pub crc32: String,
     /// SHA-256 over the options that shape the bytes and the state of the source files: tells
     /// whether the same command would make the same image again.
     pub fingerprint: String,

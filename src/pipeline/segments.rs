@@ -4,8 +4,8 @@ use super::SEGMENT;
 use crate::disk::{Content, Disk, Usage};
 use crate::error::Result;
 
-/// A run of empty segments is handed on in pieces of at most this many bytes. Up to 64 of them wait
-/// for their digests (0.8 s per GiB), and a stop has to wait for these.
+/// A run of empty segments is handed on in pieces of at most this many bytes, so that a stop does
+/// not have to wait for the digests of a long one.
 const LONGEST_RUN: u64 = 8 << 20;
 
 /// What comes next.

@@ -12,7 +12,7 @@ use super::journal::Checkpoint;
 use super::place::failed;
 use super::pool::Buffer;
 use crate::digest::{Algorithm, DigestSet, Digests, State, crc32_combine, crc32_zeros};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Granularity of holes: the block of nearly every file system.
 const HOLE: usize = 4096;
@@ -79,7 +79,12 @@ fn write_error(path: &std::path::Path, cause: io::Error) -> Error {
 }
 
 fn stream_error(cause: io::Error) -> Error {
+    let kind = match cause.kind() {
+        io::ErrorKind::BrokenPipe => Kind::BrokenPipe,
+        _ => Kind::Io,
+    };
     Error::io("output-write", "cannot write the output", "standard output".as_ref(), cause)
+        .with_kind(kind)
 }
 
 /// Writes the output in order. Nothing is written twice.

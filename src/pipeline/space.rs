@@ -1,5 +1,7 @@
 //! How much room an output needs, before the work begins.
 
+use std::os::unix::fs::MetadataExt;
+
 use super::gzip::Packer;
 use super::place::{Place, failed};
 use super::plan::Unfinished;
@@ -97,14 +99,11 @@ pub fn check(
     control: &Control,
 ) -> Result<()> {
     let from = unfinished.map_or(0, |u| u.checkpoint.raw_offset);
-    // What an earlier run wrote behind its checkpoint is cut off first.
-    let reclaimed = unfinished.map_or(0, |u| {
-        u.part.metadata().map_or(0, |m| m.len().saturating_sub(u.checkpoint.file_offset))
-    });
-    let room = free(place)?.saturating_add(match job.compression {
-        Compression::Gz => reclaimed,
-        Compression::None => 0,
-    });
+    // What an earlier run wrote is cut off behind its checkpoint, or thrown away.
+    let there =
+        std::fs::symlink_metadata(&place.part).map_or(0, |m| m.blocks().saturating_mul(512));
+    let kept = unfinished.map_or(0, |u| u.checkpoint.file_offset);
+    let room = free(place)?.saturating_add(there.saturating_sub(kept));
     let at_most = worst(job, disk, from)?.saturating_add(SMALL_FILES);
     if room >= at_most {
         return Ok(());

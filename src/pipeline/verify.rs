@@ -30,15 +30,18 @@ fn read_failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
     move |e| Error::io("image-read", "cannot read the image", path, e)
 }
 
-/// The cheap check of a finished image: its size, and its SHA-256 where the record has one. A
-/// fraction of the time that making it takes.
+/// The cheap check of a finished image: its size, and its SHA-256, or its CRC-32 if it is a raw
+/// image without digests. A fraction of the time that making it takes.
 ///
 /// # Errors
 /// `Mismatch`, with what was found and what was promised; `Interrupted`.
 pub fn file_matches(path: &Path, record: &Record, control: &Control) -> Result<()> {
     let file = place::open_regular(path).map_err(read_failed(path))?;
     check_size(path, &file, record)?;
-    let Some(expected) = record.file_sha256() else { return Ok(()) };
+    let Some(expected) = record.file_sha256() else {
+        let crc = sparse_crc(&file, path, record.file.bytes, control)?;
+        return compare_crc(path, crc, record);
+    };
     let found = file_sha256(path, file, record.file.bytes, control)?;
     if found != expected {
         let message = format!("its SHA-256 is {found}, its record says {expected}");
@@ -47,26 +50,14 @@ pub fn file_matches(path: &Path, record: &Record, control: &Control) -> Result<(
     Ok(())
 }
 
-/// The same for an image that its journal calls finished. A raw image without digests has its
-/// CRC-32 there.
-///
-/// # Errors
-/// As [`file_matches`].
-pub(super) fn finished_matches(
-    path: &Path,
-    record: &Record,
-    crc: u32,
-    control: &Control,
-) -> Result<()> {
-    file_matches(path, record, control)?;
-    if record.file_sha256().is_some() {
+fn compare_crc(path: &Path, crc: u32, record: &Record) -> Result<()> {
+    let found = format!("{crc:08x}");
+    if found == record.crc32 {
         return Ok(());
     }
-    let file = place::open_regular(path).map_err(read_failed(path))?;
-    if sparse_crc(&file, path, record.file.bytes, control)? != crc {
-        return Err(mismatch(path, "file-crc", "it was changed since it was finished"));
-    }
-    Ok(())
+    let message =
+        format!("the CRC-32 of the raw image is {found}, its record says {}", record.crc32);
+    Err(mismatch(path, "crc32", message))
 }
 
 fn stop_here(path: &Path, control: &Control) -> Result<()> {
@@ -175,6 +166,9 @@ fn sparse_crc(file: &File, path: &Path, len: u64, control: &Control) -> Result<u
 /// # Errors
 /// `Missing` without image or record, `Mismatch` for any difference.
 pub fn verify(path: &Path, control: &Control) -> Result<Record> {
+    // A symlink that the user names is followed to where image and record lie together.
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    let path = target.as_deref().unwrap_or(path);
     let place = Place::new(path).map_err(|e| e.with_kind(Kind::Missing))?;
     let file = place::open_regular(path).map_err(read_failed(path))?;
     let record = Record::read(&place.record)?;
@@ -229,10 +223,13 @@ fn verify_raw(path: &Path, file: File, record: &Record, control: &Control) -> Re
     let mut all = algorithms(path, &record.raw.digests)?;
     all.extend(algorithms(path, &record.file.digests)?);
     let mut digests = DigestSet::new(&all);
+    let mut crc = crc32fast::Hasher::new();
     read_chunks(path, file, control, |chunk| {
         digests.update_split(chunk);
+        crc.update(chunk);
         Ok(())
     })?;
+    compare_crc(path, crc.finalize(), record)?;
     let promised = record.raw.digests.iter().chain(&record.file.digests);
     compare(path, "the image", digests, &promised.map(|(a, h)| (a.clone(), h.clone())).collect())?;
     // Where both list one algorithm they must agree, or one of them is wrong.
@@ -264,7 +261,8 @@ fn verify_gzip(path: &Path, file: File, record: &Record, control: &Control) -> R
         drop(chunks);
         let _ = hashing.join();
         result.and_then(|()| member.end())
-    })?;
+    })
+    .and_then(|crc| compare_crc(path, crc, record))?;
     compare(path, "the file", file_digests, &record.file.digests)?;
     compare(path, "the raw image", raw_digests, &record.raw.digests)
 }
@@ -370,7 +368,8 @@ impl<'a> Member<'a> {
         Ok(bytes.get(used..).unwrap_or_default())
     }
 
-    fn end(self) -> Result<()> {
+    /// After the last byte: the CRC-32 of what was unpacked, if all is well.
+    fn end(self) -> Result<u32> {
         let Stage::Trailer(seen) = &self.stage else {
             return Err(self.bad("it ends in the middle of the compressed data"));
         };
@@ -385,6 +384,6 @@ impl<'a> Member<'a> {
         if right.get(gzip::joint::END.len()..) != Some(seen) {
             return Err(self.bad("the checksum at its end is wrong"));
         }
-        Ok(())
+        Ok(crc)
     }
 }

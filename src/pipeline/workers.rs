@@ -9,6 +9,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::Control;
+use super::export::lost;
 use super::gzip::{Effort, Packer};
 use super::pool::Buffer;
 use super::sink::{Packed, SparseFile, is_zero};
@@ -92,6 +93,15 @@ impl Tasks {
     }
 }
 
+/// A read under way; over when dropped, however it ends.
+struct Reading<'a>(&'a Tasks);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.change(|queue| queue.reading -= 1);
+    }
+}
+
 /// What all workers share.
 pub struct Workers<'a> {
     /// The disk.
@@ -125,6 +135,7 @@ impl Workers<'_> {
     }
 
     fn read(&self, read: Read, packer: Option<&mut Packer>) {
+        let _reading = Reading(&self.tasks);
         let Read { offset, len, mut buffer, raw: digester, packed } = read;
         let result = self.disk.read_at(buffer.sized(len), offset);
         let raw = Arc::new(buffer);
@@ -146,10 +157,7 @@ impl Workers<'_> {
             }
             pack => pack,
         };
-        self.tasks.change(|queue| {
-            queue.reading -= 1;
-            queue.packs.extend(later);
-        });
+        self.tasks.change(|queue| queue.packs.extend(later));
     }
 
     fn pack(&self, pack: Pack, packer: Option<&mut Packer>) {
@@ -173,7 +181,8 @@ impl Workers<'_> {
                 file.write_at(&raw, offset)?;
                 Packed::Placed(crc)
             }
-            (None, None) => Packed::Plain(raw, crc),
+            (None, None) if self.effort.is_none() => Packed::Plain(raw, crc),
+            (None, None) => return Err(lost("a compressor")),
         })
     }
 }

@@ -27,14 +27,24 @@ pub struct Relative {
 
 /// The folders in which the relatives of the disk at `path` may be: its own, `Snapshots/` in it,
 /// and the one above (for a disk that lies in `Snapshots/` itself).
-pub fn places(path: &Path) -> Vec<PathBuf> {
+pub fn places(path: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
     let snapshots = folder.join("Snapshots");
     let above = above(&folder);
+    if snapshots.is_symlink() {
+        not_looked_at(warnings, &snapshots, "it is a symbolic link; --parent can name its target");
+        return vec![folder, above];
+    }
     vec![folder, snapshots, above]
+}
+
+/// Something that could hide a relative.
+fn not_looked_at(warnings: &mut Vec<Warning>, path: &Path, why: &str) {
+    let message = format!("{}: not looked at for related disks: {why}", path.display());
+    warnings.push(Warning::new("not-looked-at", message));
 }
 
 /// The folder above, under a name as short as what the user typed allows.
@@ -59,7 +69,7 @@ pub fn search(
     let mut seen = HashSet::new();
     for folder in folders {
         for path in files_of(folder, warnings) {
-            let Some(relative) = look_at(&path) else { continue };
+            let Some(relative) = look_at(&path, warnings) else { continue };
             if wanted(&relative.identity) && seen.insert(relative.id) {
                 found.push(relative);
             }
@@ -72,13 +82,27 @@ fn files_of(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
     if folder.is_file() {
         return vec![folder.to_owned()];
     }
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<_> = entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .map(|entry| entry.path())
-        .take(MAX_FILES + 1)
-        .collect();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) => {
+            if e.kind() != std::io::ErrorKind::NotFound {
+                not_looked_at(warnings, folder, &e.to_string());
+            }
+            return Vec::new();
+        }
+    };
+    let mut files = Vec::new();
+    for entry in entries.flatten() {
+        let (path, kind) = (entry.path(), entry.file_type());
+        if kind.as_ref().is_ok_and(|kind| kind.is_file()) {
+            files.push(path);
+        } else if has_disk_name(&path) && kind.is_ok_and(|kind| kind.is_symlink()) {
+            not_looked_at(warnings, &path, "it is a symbolic link");
+        }
+        if files.len() > MAX_FILES {
+            break;
+        }
+    }
     if files.len() > MAX_FILES {
         files.pop();
         let message = format!(
@@ -91,8 +115,20 @@ fn files_of(folder: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
     files
 }
 
-fn look_at(path: &Path) -> Option<Relative> {
-    let file = SourceFile::open(path, Named::BySearch).ok()?;
+fn has_disk_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("vdi"))
+}
+
+fn look_at(path: &Path, warnings: &mut Vec<Warning>) -> Option<Relative> {
+    let file = match SourceFile::open(path, Named::BySearch) {
+        Ok(file) => file,
+        Err(error) => {
+            if has_disk_name(path) && matches!(error.kind(), Kind::Permission | Kind::Io) {
+                not_looked_at(warnings, path, error.message());
+            }
+            return None;
+        }
+    };
     let identity = header::identity(&file)?;
     let sound = header::read(&file).is_ok();
     Some(Relative { path: path.to_owned(), identity, sound, id: file.id() })
@@ -109,7 +145,8 @@ pub fn refuse_if_parent(
     header: &Header,
     warnings: &mut Vec<Warning>,
 ) -> Result<()> {
-    let mut children = search(&places(path), warnings, |other| other.parent == header.create);
+    let mut children =
+        search(&places(path, warnings), warnings, |other| other.parent == header.create);
     children.retain(|child| child.id != file.id());
     if children.is_empty() {
         return Ok(());
@@ -155,7 +192,7 @@ pub fn find_parent(
     let mut searched: Vec<_> = named.iter().map(|path| target(path)).collect();
     let mut candidates = search(&searched, warnings, is_parent);
     if !candidates.iter().any(fits) {
-        for place in around.iter().flat_map(|path| places(path)) {
+        for place in around.iter().flat_map(|path| places(path, warnings)).collect::<Vec<_>>() {
             if !searched.contains(&place) {
                 searched.push(place);
             }

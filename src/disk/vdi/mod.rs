@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::source::SourceFile;
-use super::{Content, Damage, DamageList, Disk, Extent, Warning};
+use super::{Content, DamageList, Disk, Extent, Warning};
 use crate::error::{Error, Kind, Result};
 use header::{BLOCK_FREE, BLOCK_ZERO, Header};
 use map::BlockMap;
@@ -107,37 +107,9 @@ impl VdiLayer {
             )),
         };
         match (&self.salvage, result) {
-            (Some(list), Err(error)) => self.read_remains(buf, at, address, list, &error),
+            (Some(list), Err(error)) => list.read_remains(&self.file, buf, at, address, &error),
             (_, result) => result,
         }
-    }
-
-    /// After a failed read: keeps what can be read sector by sector, and lists the rest.
-    fn read_remains(
-        &self,
-        buf: &mut [u8],
-        at: u64,
-        address: Option<u64>,
-        list: &DamageList,
-        error: &Error,
-    ) -> Result<()> {
-        let mut offset = 0;
-        for sector in buf.chunks_mut(512) {
-            let place = address.and_then(|a| a.checked_add(offset));
-            let readable = place.is_some_and(|p| self.file.read_exact_at(sector, p).is_ok());
-            if !readable {
-                sector.fill(0);
-                // What lies beyond the file's end was listed when the map was checked.
-                let inside =
-                    place.is_some_and(|p| p.saturating_add(sector.len() as u64) <= self.file.len());
-                if inside {
-                    let reason = format!("{}: {}", self.file.path().display(), error.message());
-                    list.add(Damage { offset: at + offset, len: sector.len() as u64, reason })?;
-                }
-            }
-            offset += sector.len() as u64;
-        }
-        Ok(())
     }
 }
 
