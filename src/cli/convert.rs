@@ -21,6 +21,7 @@ use crate::pipeline::{self, Control, Job, Outcome};
 
 /// The program.
 pub fn main() -> ExitCode {
+    signals::end_at_a_panic();
     let typed: Vec<OsString> = std::env::args_os().collect();
     let parsed = Args::command().color(color_of_parser(&typed)).try_get_matches_from(&typed);
     let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {

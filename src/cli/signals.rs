@@ -37,6 +37,20 @@ pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
     Ok(())
 }
 
+/// A panic of any thread ends the program at once, as `kill -9` would: the work can be continued,
+/// and no other thread waits for the one that is gone. (The usual hook can itself hang, when it is
+/// memory that is wanting.)
+pub(super) fn end_at_a_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = format!(
+            "error: a fault of this program: {panic}\n  to do: run the same command again, it \
+             continues; if it happens again, report it\n"
+        );
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        std::process::exit(i32::from(Kind::Internal.exit_code()));
+    }));
+}
+
 /// The signals that were ignored when the program began, one bit each (proc(5), `SigIgn`).
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
