@@ -1,6 +1,7 @@
 //! The straight line: open, plan, export, finish.
 //!
 //! ```text
+//! job.rs       what to convert, and how
 //! plan.rs      what is there already, what is to do
 //! space.rs     how much room it needs
 //! export.rs    the one pass            segments.rs, workers.rs, digester.rs, sink.rs, gzip/
@@ -13,6 +14,7 @@ mod commit;
 mod digester;
 mod export;
 pub mod gzip;
+mod job;
 pub mod journal;
 mod lock;
 pub mod place;
@@ -28,154 +30,24 @@ mod workers;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
 use crate::digest::{Algorithm, DigestSet, Digests};
-use crate::disk::{self, Damage, Disk, OpenDisk, OpenOptions, Warning};
+use crate::disk::{self, Damage, Disk, OpenDisk};
 use crate::error::{Error, Kind, Result};
 use commit::Committer;
 use export::{Export, Exported};
-use gzip::Effort;
+pub use job::{Compression, Control, Job, MAX_DEFAULT_THREADS};
 use journal::{Journal, Line, Work};
 use place::Place;
 use plan::{Start, Unfinished};
-use progress::{Event, Listener, Silent};
+use progress::Event;
 use record::Record;
 use sink::{FILE_DIGESTS, Out, Sink};
 
 /// Bytes of a segment of the raw image: the unit of compression and of resuming. Smaller ones
 /// compress worse than the 1 % that we allow, larger ones gain 0.1 % for four times the memory.
 pub const SEGMENT: usize = 1 << 20;
-
-/// Threads beyond this gain nothing by default: the raw digests are one chain (0.6 s per GiB),
-/// and each thread needs some 5 MiB.
-pub const MAX_DEFAULT_THREADS: usize = 16;
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// One gzip member.
-    Gz,
-    /// The raw image, sparse.
-    None,
-}
-
-impl Compression {
-    /// The name on the command line and in the record.
-    pub fn name(self) -> &'static str {
-        match self {
-            Compression::Gz => "gz",
-            Compression::None => "none",
-        }
-    }
-}
-
-/// One disk to convert.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// The disk, as the user named it.
-    pub input: PathBuf,
-    /// How to open it.
-    pub open: OpenOptions,
-    /// The file to make.
-    pub output: PathBuf,
-    /// Its form.
-    pub compression: Compression,
-    /// Compression effort.
-    pub effort: Effort,
-    /// Digests of the raw image.
-    pub checksums: Vec<Algorithm>,
-    /// Raw bytes between checkpoints.
-    pub checkpoint: u64,
-    /// Worker threads.
-    pub threads: usize,
-    /// Replace an existing output.
-    pub force: bool,
-    /// Throw unfinished work away.
-    pub restart: bool,
-    /// Warnings for the record that the caller has already.
-    pub warnings: Vec<Warning>,
-}
-
-impl Job {
-    /// A job with the defaults of the command line.
-    pub fn new(input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Job {
-            input: input.into(),
-            open: OpenOptions::default(),
-            output: output.into(),
-            compression: Compression::Gz,
-            effort: Effort::Balanced,
-            checksums: vec![Algorithm::Sha1, Algorithm::Sha256],
-            checkpoint: 1 << 30,
-            threads: cores.min(MAX_DEFAULT_THREADS),
-            force: false,
-            restart: false,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// Everything that shapes the bytes of image and record.
-    fn work(&self, disk: &OpenDisk) -> Result<Work> {
-        let checksums: Vec<_> = self.checksums.iter().map(Algorithm::to_string).collect();
-        let warnings: Vec<_> = self.warnings.iter().map(|w| w.code.as_str()).collect();
-        let packing = match self.compression {
-            Compression::Gz => {
-                format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.effort)
-            }
-            Compression::None => "none".to_owned(),
-        };
-        let options = vec![
-            format!("format {}", disk.format),
-            format!("compress {packing}"),
-            format!("checksum {}", checksums.join(",")),
-            format!("bytes {}", disk.size()),
-            format!("salvage {}", self.open.salvage),
-            format!("warnings {}", warnings.join(",")),
-        ];
-        Ok(Work::new(options, disk.fingerprint()?))
-    }
-
-    /// The digests that go over the raw bytes: those asked for, and the file's own where the
-    /// file is the raw image.
-    fn raw_algorithms(&self) -> Vec<Algorithm> {
-        match self.compression {
-            Compression::None if !self.checksums.is_empty() => {
-                self.checksums.iter().copied().chain(FILE_DIGESTS).collect()
-            }
-            _ => self.checksums.clone(),
-        }
-    }
-}
-
-/// What a caller gives a run besides the job: a way to stop it, and someone who listens.
-pub struct Control {
-    /// The number of the signal that asks to stop, or 0.
-    pub stop: Arc<AtomicUsize>,
-    /// Receives events.
-    pub progress: Box<dyn Listener>,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Control { stop: Arc::default(), progress: Box::new(Silent) }
-    }
-}
-
-impl Control {
-    /// The signal that asks to stop, if there was one.
-    pub fn stopped(&self) -> Option<i32> {
-        let signal = self.stop.load(Ordering::Relaxed);
-        i32::try_from(signal).ok().filter(|signal| *signal != 0)
-    }
-
-    fn note(&self, text: impl Into<String>) {
-        self.progress.event(&Event::Note(text.into()));
-    }
-}
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,142 @@
+//! What to convert, how, and who listens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::SEGMENT;
+use super::gzip::{self, Effort};
+use super::journal::Work;
+use super::progress::{Event, Listener, Silent};
+use super::sink::FILE_DIGESTS;
+use crate::digest::Algorithm;
+use crate::disk::{Disk, OpenDisk, OpenOptions, Warning};
+use crate::error::Result;
+
+/// Threads beyond this gain nothing by default: the raw digests are one chain (0.6 s per GiB),
+/// and each thread needs some MiB.
+pub const MAX_DEFAULT_THREADS: usize = 16;
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// One gzip member.
+    Gz,
+    /// The raw image, sparse.
+    None,
+}
+
+impl Compression {
+    /// The name on the command line and in the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::Gz => "gz",
+            Compression::None => "none",
+        }
+    }
+}
+
+/// One disk to convert.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The disk, as the user named it.
+    pub input: PathBuf,
+    /// How to open it.
+    pub open: OpenOptions,
+    /// The file to make.
+    pub output: PathBuf,
+    /// Its form.
+    pub compression: Compression,
+    /// Compression effort.
+    pub effort: Effort,
+    /// Digests of the raw image.
+    pub checksums: Vec<Algorithm>,
+    /// Raw bytes between checkpoints.
+    pub checkpoint: u64,
+    /// Worker threads.
+    pub threads: usize,
+    /// Replace an existing output.
+    pub force: bool,
+    /// Throw unfinished work away.
+    pub restart: bool,
+    /// Warnings for the record that the caller has already.
+    pub warnings: Vec<Warning>,
+}
+
+impl Job {
+    /// A job with the defaults of the command line.
+    pub fn new(input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Job {
+            input: input.into(),
+            open: OpenOptions::default(),
+            output: output.into(),
+            compression: Compression::Gz,
+            effort: Effort::Balanced,
+            checksums: vec![Algorithm::Sha1, Algorithm::Sha256],
+            checkpoint: 1 << 30,
+            threads: cores.min(MAX_DEFAULT_THREADS),
+            force: false,
+            restart: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Everything that shapes the bytes of image and record.
+    pub(super) fn work(&self, disk: &OpenDisk) -> Result<Work> {
+        let checksums: Vec<_> = self.checksums.iter().map(Algorithm::to_string).collect();
+        let warnings: Vec<_> = self.warnings.iter().map(|w| w.code.as_str()).collect();
+        let packing = match self.compression {
+            Compression::Gz => {
+                format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.effort)
+            }
+            Compression::None => "none".to_owned(),
+        };
+        let options = vec![
+            format!("format {}", disk.format),
+            format!("compress {packing}"),
+            format!("checksum {}", checksums.join(",")),
+            format!("bytes {}", disk.size()),
+            format!("salvage {}", self.open.salvage),
+            format!("warnings {}", warnings.join(",")),
+        ];
+        Ok(Work::new(options, disk.fingerprint()?))
+    }
+
+    /// The digests that go over the raw bytes: those asked for, and the file's own where the
+    /// file is the raw image.
+    pub(super) fn raw_algorithms(&self) -> Vec<Algorithm> {
+        match self.compression {
+            Compression::None if !self.checksums.is_empty() => {
+                self.checksums.iter().copied().chain(FILE_DIGESTS).collect()
+            }
+            _ => self.checksums.clone(),
+        }
+    }
+}
+
+/// What a caller gives a run besides the job: a way to stop it, and someone who listens.
+pub struct Control {
+    /// The number of the signal that asks to stop, or 0.
+    pub stop: Arc<AtomicUsize>,
+    /// Receives events.
+    pub progress: Box<dyn Listener>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Control { stop: Arc::default(), progress: Box::new(Silent) }
+    }
+}
+
+impl Control {
+    /// The signal that asks to stop, if there was one.
+    pub fn stopped(&self) -> Option<i32> {
+        let signal = self.stop.load(Ordering::Relaxed);
+        i32::try_from(signal).ok().filter(|signal| *signal != 0)
+    }
+
+    pub(super) fn note(&self, text: impl Into<String>) {
+        self.progress.event(&Event::Note(text.into()));
+    }
+}
