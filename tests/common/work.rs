@@ -260,8 +260,15 @@ impl Case {
         command
     }
 
+    /// Starts a run that hears signals even if the tests themselves were started deaf to them, as
+    /// `nohup` and shells do.
     pub fn spawn(&self) -> Child {
-        start(&mut self.command())
+        let plain = self.command();
+        let mut command = judge("env", "coreutils");
+        command.arg("--default-signal=INT,TERM,HUP").current_dir(&self.folder).env_clear();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.arg(plain.get_program()).args(plain.get_args());
+        start(&mut command)
     }
 
     pub fn run(&self) -> Output {
