@@ -39,6 +39,7 @@ use std::{fmt, panic, thread};
 pub use self::algorithm::{Algorithm, UnknownAlgorithm};
 pub use self::crc::{crc32_combine, crc32_zeros};
 pub use self::state::State;
+pub(crate) use self::state::hex;
 
 use self::chain::Chain;
 use self::input::Input;

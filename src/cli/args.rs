@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 
 use super::size::Size;
 use crate::digest::Algorithm;
-use crate::disk::{Format, SECTOR};
+use crate::disk::{Format, MAX_ALIGN, SECTOR};
 
 /// Turn a VirtualBox disk into a compressed, checksummed raw image
 ///
@@ -208,8 +208,9 @@ impl FromStr for Align {
         if !size.is_multiple_of(SECTOR) {
             return Err(format!("'{text}' is no multiple of {SECTOR}"));
         }
-        let most: u64 = 1 << 40;
-        (size <= most).then_some(Align(size)).ok_or_else(|| format!("'{text}' is more than 1T"))
+        (size <= MAX_ALIGN)
+            .then_some(Align(size))
+            .ok_or_else(|| format!("'{text}' is more than 1T"))
     }
 }
 

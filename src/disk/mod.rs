@@ -25,9 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 pub use detect::Format;
-pub use open::open;
+pub use open::{MAX_ALIGN, open};
 use source::SourceFile;
 
 /// Bytes of a sector, the unit in which every guest counts.
@@ -342,9 +343,4 @@ pub struct Usage {
     pub data: u64,
     /// Bytes that are known to be zero.
     pub empty: u64,
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -36,7 +36,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<OpenDisk> {
 }
 
 /// No storage asks for more than some GiB, and what is padded has to be hashed.
-const MAX_ALIGN: u64 = 1 << 40;
+pub const MAX_ALIGN: u64 = 1 << 40;
 
 /// What has been opened so far.
 struct Opening<'a> {

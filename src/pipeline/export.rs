@@ -161,7 +161,7 @@ impl Export<'_> {
         commits: Option<SyncSender<Message>>,
     ) -> Result<Sink> {
         let (mut data, mut empty) = (0, 0);
-        let marked = Some(sink.raw_offset);
+        let marked = sink.raw_offset;
         let mut durable = Durable { export: self, states, commits, synced: 0, marked };
         for ticket in tickets {
             match ticket {
@@ -199,7 +199,7 @@ struct Durable<'a> {
     /// File offset up to which a sync was asked for.
     synced: u64,
     /// Raw offset of the last checkpoint, or of the beginning.
-    marked: Option<u64>,
+    marked: u64,
 }
 
 impl Durable<'_> {
@@ -215,10 +215,10 @@ impl Durable<'_> {
     }
 
     fn checkpoint(&mut self, sink: &Sink) -> Result<()> {
-        if self.commits.is_none() || self.marked == Some(sink.raw_offset) {
+        if self.commits.is_none() || self.marked == sink.raw_offset {
             return Ok(());
         }
-        self.marked = Some(sink.raw_offset);
+        self.marked = sink.raw_offset;
         let file = sink.file_state();
         let so_far = file.as_ref().and_then(DigestSet::resume).map(DigestSet::finish);
         let checkpoint = Checkpoint {

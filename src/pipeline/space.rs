@@ -6,10 +6,10 @@ use super::gzip::Packer;
 use super::place::{Place, failed};
 use super::plan::Unfinished;
 use super::progress::Event;
-use super::segments::{Run, Segments};
+use super::segments::{self, Run, Segments};
 use super::sink::is_zero;
 use super::{Compression, Control, Job, SEGMENT};
-use crate::disk::{Disk, OpenDisk};
+use crate::disk::{Disk, OpenDisk, Usage};
 use crate::error::{Error, Kind, Result};
 
 /// Segments that are packed to guess how well the rest will: some 0.2 s of work.
@@ -28,8 +28,9 @@ pub struct Need {
 
 /// Estimates the output's size from `from` on.
 pub fn need(job: &Job, disk: &OpenDisk, from: u64) -> Result<Need> {
-    let at_most = worst(job, disk, from)?;
-    Ok(Need { at_most, about: sampled(job, disk, from)?.min(at_most) })
+    let usage = segments::usage(disk, from)?;
+    let at_most = worst(job, usage);
+    Ok(Need { at_most, about: sampled(job, disk, from, usage)?.min(at_most) })
 }
 
 /// Empty gzip segments take a thousandth, empty raw segments nothing.
@@ -40,15 +41,13 @@ fn empty_size(job: &Job, empty: u64) -> u64 {
     }
 }
 
-fn worst(job: &Job, disk: &OpenDisk, from: u64) -> Result<u64> {
-    let usage = super::segments::usage(disk, from)?;
+fn worst(job: &Job, usage: Usage) -> u64 {
     // Stored blocks: five bytes for each 64 KiB.
-    Ok(usage.data + usage.data / 10_000 + empty_size(job, usage.empty))
+    usage.data + usage.data / 10_000 + empty_size(job, usage.empty)
 }
 
 /// Packs some data segments, spread evenly over all of them.
-fn sampled(job: &Job, disk: &OpenDisk, from: u64) -> Result<u64> {
-    let usage = super::segments::usage(disk, from)?;
+fn sampled(job: &Job, disk: &OpenDisk, from: u64, usage: Usage) -> Result<u64> {
     let count = usage.data.div_ceil(SEGMENT as u64);
     let step = (count / SAMPLES as u64).max(1);
     let mut packer = Packer::new(job.effort)?;
@@ -104,11 +103,12 @@ pub fn check(
         std::fs::symlink_metadata(&place.part).map_or(0, |m| m.blocks().saturating_mul(512));
     let kept = unfinished.map_or(0, |u| u.checkpoint.file_offset);
     let room = free(place)?.saturating_add(there.saturating_sub(kept));
-    let at_most = worst(job, disk, from)?.saturating_add(SMALL_FILES);
+    let usage = segments::usage(disk, from)?;
+    let at_most = worst(job, usage).saturating_add(SMALL_FILES);
     if room >= at_most {
         return Ok(());
     }
-    let about = sampled(job, disk, from)?.saturating_add(SMALL_FILES);
+    let about = sampled(job, disk, from, usage)?.saturating_add(SMALL_FILES);
     if room < about - about / 10 {
         let message =
             format!("not enough room: about {about} bytes needed, {room} free (none written)");

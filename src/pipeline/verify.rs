@@ -78,15 +78,10 @@ fn check_size(path: &Path, file: &File, record: &Record) -> Result<()> {
 
 fn file_sha256(path: &Path, file: File, len: u64, control: &Control) -> Result<String> {
     let mut digest = DigestSet::new(&[Algorithm::Sha256]);
-    let mut file = file.take(len);
-    let mut buf = vec![0; CHUNK];
-    loop {
-        stop_here(path, control)?;
-        match file.read(&mut buf).map_err(read_failed(path))? {
-            0 => break,
-            n => digest.update(&buf[..n]),
-        }
-    }
+    each_chunk(path, file.take(len), control, |chunk| {
+        digest.update(chunk);
+        Ok(())
+    })?;
     Ok(digest.finish().remove(&Algorithm::Sha256).unwrap_or_default())
 }
 
@@ -267,14 +262,30 @@ fn verify_gzip(path: &Path, file: File, record: &Record, control: &Control) -> R
     compare(path, "the raw image", raw_digests, &record.raw.digests)
 }
 
+/// Hands on all of `file`, and tells how far it is.
 fn read_chunks(
     path: &Path,
-    mut file: File,
+    file: File,
+    control: &Control,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut done = 0;
+    each_chunk(path, file, control, |chunk| {
+        each(chunk)?;
+        done += chunk.len() as u64;
+        control.progress.event(&Event::Advance { data: done, empty: 0, written: 0 });
+        Ok(())
+    })
+}
+
+/// Hands on all that `file` has, until a stop is asked for.
+fn each_chunk(
+    path: &Path,
+    mut file: impl Read,
     control: &Control,
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut buf = vec![0; CHUNK];
-    let mut done = 0;
     loop {
         stop_here(path, control)?;
         let n = file.read(&mut buf).map_err(read_failed(path))?;
@@ -282,8 +293,6 @@ fn read_chunks(
             return Ok(());
         }
         each(&buf[..n])?;
-        done += n as u64;
-        control.progress.event(&Event::Advance { data: done, empty: 0, written: 0 });
     }
 }
 

@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 use super::flaw;
 use super::header::{BLOCK_ZERO, Header};
 use super::map::BlockMap;
+use crate::digest::hex;
 use crate::disk::source::SourceFile;
-use crate::disk::{Damage, DamageList, Warning, hex};
+use crate::disk::{Damage, DamageList, Warning};
 use crate::error::Result;
 
 /// File blocks that one pass over the map looks at for double use: two bitmaps of 16 MiB. Block
