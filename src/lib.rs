@@ -69,6 +69,7 @@
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod guest;
 pub mod pipeline;
 
 #[cfg(feature = "cli")]

@@ -1,0 +1,203 @@
+//! The edits by name, and what an edit may do.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::text;
+use super::tree::{Attributes, MAX_TEXT, Node, NodeKind, Tree};
+use super::volumes::Volume;
+use crate::disk::Warning;
+use crate::error::{Error, Kind, Result};
+
+/// An edit.
+pub struct Edit {
+    /// Its name on the command line and in the record.
+    pub name: &'static str,
+    /// Whether it is done without being asked for.
+    pub default: bool,
+    /// What it does and why, one line for `--list-edits`.
+    pub reason: &'static str,
+    /// Does it.
+    pub run: fn(&mut Bench<'_>) -> Result<()>,
+}
+
+/// One thing that was changed: `edits[]` of the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The edit's name.
+    pub name: String,
+    /// What was changed: a path of the guest, or a volume's name.
+    pub path: String,
+    /// What was done, in words.
+    pub action: String,
+}
+
+/// What shapes the edits, besides their names.
+#[derive(Clone, Debug, Default)]
+pub struct EditOptions {
+    /// Public keys for root, one line each.
+    pub authorized_keys: Vec<String>,
+    /// Leave the password hashes of /etc/shadow.
+    pub keep_passwords: bool,
+}
+
+/// Where an edit works: the guest's files, what is known of it, and a list of what was changed.
+/// Every change goes through here, so none is missing in the record, and what is already as it
+/// should be is neither written nor listed.
+pub struct Bench<'a> {
+    /// The guest's files.
+    pub tree: &'a mut dyn Tree,
+    /// What is known of the guest.
+    pub facts: &'a Facts,
+    /// The disk's volumes.
+    pub volumes: &'a [Volume],
+    /// What the user wants.
+    pub options: &'a EditOptions,
+    /// The edit at work.
+    pub name: &'static str,
+    /// What was changed so far.
+    pub changes: Vec<Change>,
+    /// What the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl Bench<'_> {
+    /// The text of the file that `path` leads to (see [`text`]); `None` if there is no such file.
+    pub fn text(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
+        Ok(self.tree.read(path.as_ref(), MAX_TEXT)?.map(|bytes| text::decode(&bytes)))
+    }
+
+    /// What `path` is, links not followed.
+    pub fn node(&self, path: impl AsRef<Path>) -> Result<Option<Node>> {
+        self.tree.node(path.as_ref())
+    }
+
+    /// Whether `path` leads to something.
+    pub fn exists(&self, path: impl AsRef<Path>) -> Result<bool> {
+        Ok(self.tree.resolve(path.as_ref())?.is_some())
+    }
+
+    /// The paths of what is in the directory that `path` leads to.
+    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let names = self.tree.list(path.as_ref())?;
+        Ok(names.into_iter().map(|name| path.as_ref().join(name)).collect())
+    }
+
+    /// Makes `path` hold `content`, unless it does. A new file gets `new`; missing folders are made.
+    pub fn put(
+        &mut self,
+        path: impl AsRef<Path>,
+        content: &str,
+        new: Attributes,
+        action: impl Into<String>,
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = text::encode(content);
+        if self.tree.read(path, MAX_TEXT)?.is_some_and(|now| now == bytes) {
+            return Ok(());
+        }
+        if let Some(folder) = path.parent() {
+            self.make_dirs(folder)?;
+        }
+        self.tree.write(path, &bytes, new)?;
+        self.record(path, action);
+        Ok(())
+    }
+
+    /// Removes `path` if it is there: a file, a link, or a folder with all that is in it.
+    pub fn remove(&mut self, path: impl AsRef<Path>, action: impl Into<String>) -> Result<()> {
+        let path = path.as_ref();
+        let Some(node) = self.tree.node(path)? else { return Ok(()) };
+        if node.kind == NodeKind::Dir {
+            self.empty(path, 0)?;
+        }
+        self.tree.remove(path)?;
+        self.record(path, action);
+        Ok(())
+    }
+
+    /// Removes everything in the folder `path`, not the folder itself; its links are not followed.
+    fn empty(&mut self, path: &Path, depth: usize) -> Result<()> {
+        if depth > 128 {
+            return Err(Error::new(
+                Kind::Refused,
+                "guest-too-deep",
+                format!("{}: more than 128 folders in each other", path.display()),
+            ));
+        }
+        for inside in self.list(path)? {
+            if self.node(&inside)?.is_some_and(|node| node.kind == NodeKind::Dir) {
+                self.empty(&inside, depth + 1)?;
+            }
+            self.tree.remove(&inside)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the link `path`, unless it is there with this target. Missing folders are made; what
+    /// else has the name is removed first.
+    pub fn link(
+        &mut self,
+        path: impl AsRef<Path>,
+        target: &str,
+        action: impl Into<String>,
+    ) -> Result<()> {
+        let (path, target) = (path.as_ref(), Path::new(target));
+        match self.tree.node(path)? {
+            Some(node) if node.kind == NodeKind::Link => {
+                if self.tree.read_link(path)?.is_some_and(|now| now == target) {
+                    return Ok(());
+                }
+                self.tree.remove(path)?;
+            }
+            Some(node) if node.kind == NodeKind::File => self.tree.remove(path)?,
+            Some(_) => return Err(not_a_file(path)),
+            None => {}
+        }
+        if let Some(folder) = path.parent() {
+            self.make_dirs(folder)?;
+        }
+        self.tree.make_link(path, target)?;
+        self.record(path, action);
+        Ok(())
+    }
+
+    /// Renames `from` to `to` in the same folder.
+    pub fn rename(&mut self, from: &Path, to: &Path, action: impl Into<String>) -> Result<()> {
+        self.tree.rename(from, to)?;
+        self.record(from, action);
+        Ok(())
+    }
+
+    /// Makes the folder `path` and those above it that are missing, of root, 0755.
+    pub fn make_dirs(&mut self, path: &Path) -> Result<()> {
+        if self.exists(path)? {
+            return Ok(());
+        }
+        if let Some(above) = path.parent() {
+            self.make_dirs(above)?;
+        }
+        self.tree.make_dir(path, Attributes::root(0o755))
+    }
+
+    /// Notes a change.
+    pub fn record(&mut self, path: &Path, action: impl Into<String>) {
+        self.changes.push(Change {
+            name: self.name.to_owned(),
+            path: path.display().to_string(),
+            action: action.into(),
+        });
+    }
+
+    /// Notes something the user should know.
+    pub fn warn(&mut self, code: &str, message: impl Into<String>) {
+        self.warnings.push(Warning::new(code, message));
+    }
+}
+
+fn not_a_file(path: &Path) -> Error {
+    let message = format!("{} in the guest is not a file", path.display());
+    Error::new(Kind::Refused, "guest-not-a-file", message)
+}
