@@ -8,6 +8,8 @@
 //! Chain       a leaf over its parents               chain.rs          data, zero
 //!    │
 //! OpenDisk    what the rest of the program sees     this file
+//!    │
+//! Edited      with the changes of guest edits       overlay.rs        data, zero
 //! ```
 //!
 //! A disk answers "what is here?" before "give me the bytes", through `&self`, so any number of
@@ -16,6 +18,7 @@
 pub mod chain;
 pub mod detect;
 mod open;
+pub mod overlay;
 pub mod raw;
 pub mod source;
 pub mod vdi;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::disk::overlay::Overlay;
 use crate::error::{Error, Kind, Result};
 
 /// A range of bytes that can be changed. All of a call's range must lie inside; there are no
@@ -15,6 +16,21 @@ pub trait Block: Send + Sync {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
     /// Makes `len` bytes from `offset` zero. Costs no memory for whole 4 KiB chunks.
     fn zero(&self, offset: u64, len: u64) -> Result<()>;
+}
+
+impl Block for Overlay {
+    fn size(&self) -> u64 {
+        Overlay::size(self)
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        Overlay::read_at(self, buf, offset)
+    }
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        Overlay::write_at(self, data, offset)
+    }
+    fn zero(&self, offset: u64, len: u64) -> Result<()> {
+        Overlay::zero(self, offset, len)
+    }
 }
 
 /// A piece of another block range and where it begins there.

@@ -2,7 +2,10 @@
 
 pub mod block;
 pub mod edits;
+pub mod ext;
 pub mod facts;
+pub mod filesystem;
+pub mod mounted;
 pub mod text;
 pub mod tree;
 pub mod volumes;

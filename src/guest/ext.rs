@@ -1,0 +1,134 @@
+//! ext2, ext3 and ext4: read and changed through the overlay.
+//!
+//! ```text
+//! open     superblock checked, journal replayed, counts corrected       superblock.rs, device.rs
+//! edit     files.rs, on the writer crate `rust-fs-ext4`
+//! finish   what was freed is zeroed (scrub.rs), then everything that was written is read back
+//!          with `ext4-view`, which shares no code with the writer (check.rs)
+//! ```
+
+mod check;
+mod device;
+mod files;
+mod free;
+mod scrub;
+mod superblock;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fs_ext4::Filesystem;
+
+use super::block::Block;
+use crate::error::{Error, Kind, Result};
+use check::Expected;
+use device::{Clock, Device};
+pub use free::{free_ranges, zero_free};
+pub use superblock::{Superblock, disable_checks};
+
+/// An ext file system that is being edited.
+pub struct Ext {
+    fs: Filesystem,
+    device: Arc<Device>,
+    clock: Arc<Clock>,
+    /// The same bytes as they were before the first edit.
+    before: Arc<dyn Block>,
+    /// Directories from which names were removed.
+    thinned: BTreeSet<u32>,
+    /// What has to be found when it is read back.
+    expected: BTreeMap<PathBuf, Expected>,
+}
+
+/// Brings a file system into the state that a clean unmount leaves: replays the journal, deals with
+/// files that were deleted while open, and corrects the counts. A file system that was unmounted
+/// cleanly is not changed.
+///
+/// # Errors
+/// What is in the way of editing, by name.
+pub fn recover(block: &Arc<dyn Block>) -> Result<()> {
+    let sb = Superblock::read(block.as_ref())?;
+    sb.check_editable()?;
+    let device = Arc::new(Device::new(block.clone()));
+    let clock = Arc::new(Clock::new(i64::from(sb.written()), sb.uuid()));
+    let failed = |error| device.error(error);
+    // The journal is looked at before it is replayed: its replay is a write, too.
+    check_journal(&sb, block)?;
+    let fs = Filesystem::mount_with_runtime(device.clone(), clock).map_err(failed)?;
+    if sb.needs_recovery() {
+        let blocks = fs.groups.iter().map(|group| u64::from(group.free_blocks_count)).sum();
+        let inodes = fs.groups.iter().map(|group| u64::from(group.free_inodes_count)).sum::<u64>();
+        fs.finish().map_err(failed)?;
+        let inodes =
+            u32::try_from(inodes).map_err(|_| damaged("its groups' counts make no sense"))?;
+        superblock::set_free_counts(block.as_ref(), blocks, inodes)?;
+    } else {
+        fs.finish().map_err(failed)?;
+    }
+    Superblock::read(block.as_ref())?.check_state()
+}
+
+/// Refuses journals whose replay would lose something, or that say that there was an error.
+fn check_journal(sb: &Superblock, block: &Arc<dyn Block>) -> Result<()> {
+    /// `s_feature_incompat` of the journal's superblock: fast commits, which a replay by the plain
+    /// rules leaves out.
+    const FAST_COMMIT: u32 = 0x20;
+    if !sb.has_journal() {
+        return Ok(());
+    }
+    let device = Arc::new(Device::read_only(block.clone()));
+    let clock = Arc::new(Clock::new(0, sb.uuid()));
+    let error = |e| device.error(e);
+    let fs = Filesystem::mount_with_runtime(device.clone(), clock);
+    let journal = match fs {
+        Ok(fs) => fs_ext4::jbd2::read_superblock(&fs).map_err(error)?,
+        // The mount replays into memory, and says by this error what the journal has.
+        Err(e) => return Err(error(e)),
+    };
+    let Some(journal) = journal else { return Ok(()) };
+    let refused = |code, message| {
+        Error::new(Kind::Refused, code, message).remedy(
+            "start the machine once and shut it down cleanly, then convert again; or convert the \
+             disk as it is with --no-context",
+        )
+    };
+    if journal.errno != 0 {
+        return Err(refused("guest-fs-errors", "its journal records an error"));
+    }
+    if journal.feature_incompat & FAST_COMMIT != 0 {
+        let message = "its journal has fast commits (fast_commit)";
+        return Err(refused("guest-fs-unsupported", message).with_kind(Kind::Unsupported));
+    }
+    Ok(())
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(Kind::Damaged, "guest-fs-damaged", message)
+        .remedy("run e2fsck in the machine, then convert again; or convert it with --no-context")
+}
+
+impl Ext {
+    /// Opens a file system that [`recover`] has been through. `before` shows the same bytes, and
+    /// will show them unchanged; `now` (seconds since 1970) is the time that edits carry, by
+    /// default the time of the file system's last write.
+    ///
+    /// # Errors
+    /// What is in the way of editing, by name.
+    pub fn open(block: Arc<dyn Block>, before: Arc<dyn Block>, now: Option<i64>) -> Result<Self> {
+        let sb = Superblock::read(block.as_ref())?;
+        sb.check_editable()?;
+        let device = Arc::new(Device::new(block));
+        let now = now.unwrap_or_else(|| i64::from(sb.written()));
+        let clock = Arc::new(Clock::new(now, sb.uuid()));
+        let fs = Filesystem::mount_with_runtime(device.clone(), clock.clone())
+            .map_err(|error| device.error(error))?;
+        Ok(Ext { fs, device, clock, before, thinned: BTreeSet::new(), expected: BTreeMap::new() })
+    }
+
+    /// A view that cannot change anything, with what the writer knows of the layout.
+    fn view(block: &Arc<dyn Block>) -> Result<Filesystem> {
+        let device = Arc::new(Device::read_only(block.clone()));
+        let clock = Arc::new(Clock::new(0, [0; 16]));
+        Filesystem::mount_with_runtime(device.clone(), clock).map_err(|error| device.error(error))
+    }
+}

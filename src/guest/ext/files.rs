@@ -1,0 +1,339 @@
+//! Files of an ext file system, by inode.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use fs_ext4::dir::DirBlockIter;
+use fs_ext4::inode::Inode;
+
+use super::check::Expected;
+use super::{Ext, check, damaged, scrub};
+use crate::error::{Error, Kind, Result};
+use crate::guest::filesystem::{FileSystem, Place};
+use crate::guest::tree::{Attributes, Node, NodeKind};
+
+/// Inode of the root directory (`EXT4_ROOT_INO`).
+const ROOT: u32 = 2;
+/// `INCOMPAT_FILETYPE`: directory entries have a type.
+const FILETYPE: u32 = 0x2;
+/// Names in one directory; no directory that edits look into has as many.
+const MAX_NAMES: usize = 1_000_000;
+/// Siblings that are asked for their SELinux label.
+const ASKED_SIBLINGS: usize = 64;
+const LABEL: &str = "security.selinux";
+
+/// `i_flags` that forbid a change, with their names.
+const FLAGS_REFUSED: &[(u32, &str)] = &[
+    (0x10, "marked immutable"),
+    (0x20, "marked append-only"),
+    (0x800, "encrypted"),
+    (0x10_0000, "protected by fs-verity"),
+    (0x4000_0000, "in a directory with case folding"),
+];
+
+fn kind(inode: &Inode) -> NodeKind {
+    // The format bits of `i_mode`.
+    match inode.mode & 0xf000 {
+        0x8000 => NodeKind::File,
+        0x4000 => NodeKind::Dir,
+        0xa000 => NodeKind::Link,
+        _ => NodeKind::Other,
+    }
+}
+
+impl Ext {
+    fn map<T>(&self, result: fs_ext4::Result<T>) -> Result<T> {
+        result.map_err(|error| self.device.error(error))
+    }
+
+    fn inode(&self, ino: u32) -> Result<Inode> {
+        self.map(self.fs.stat_ino(ino))
+    }
+
+    fn check_changeable(&self, ino: u32, path: &Path) -> Result<Inode> {
+        let inode = self.inode(ino)?;
+        let why = FLAGS_REFUSED.iter().find(|(bit, _)| inode.flags & bit != 0);
+        match why {
+            Some((_, why)) => Err(Error::new(
+                Kind::Refused,
+                "guest-file-protected",
+                format!("{} in the guest is {why}", path.display()),
+            )
+            .remedy(
+                "clear the mark inside the guest (chattr), or leave the edit out with --skip-edit",
+            )),
+            None => Ok(inode),
+        }
+    }
+
+    /// The path as the writer wants it.
+    fn text<'p>(&self, path: &'p Path) -> Result<&'p str> {
+        path.to_str().ok_or_else(|| {
+            Error::new(Kind::Unsupported, "guest-name", format!("{} is not UTF-8", path.display()))
+        })
+    }
+
+    fn entries(&self, dir: u32) -> Result<Vec<(Vec<u8>, u32)>> {
+        let inode = self.inode(dir)?;
+        if kind(&inode) != NodeKind::Dir {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        if inode.has_inline_data() {
+            let entries = self.map(self.fs.read_dir_ino(dir))?;
+            found.extend(entries.into_iter().map(|entry| (entry.name, entry.inode)));
+        } else {
+            let blocks = inode.size.div_ceil(u64::from(self.fs.sb.block_size()));
+            let typed = self.fs.sb.feature_incompat & FILETYPE != 0;
+            for logical in 0..blocks {
+                let Some(block) = self.map(self.fs.map_inode_logical(&inode, logical))? else {
+                    continue;
+                };
+                let bytes = self.map(self.fs.read_block(block))?;
+                for entry in DirBlockIter::new(&bytes, typed) {
+                    let entry = self.map(entry)?;
+                    found.push((entry.name, entry.inode));
+                }
+                if found.len() > MAX_NAMES {
+                    return Err(damaged("a directory has more than a million names"));
+                }
+            }
+        }
+        found.retain(|(name, _)| name != b"." && name != b"..");
+        found.sort();
+        Ok(found)
+    }
+
+    fn label(&self, ino: u32) -> Result<Option<Vec<u8>>> {
+        let (inode, raw) = self.map(self.fs.read_inode_verified(ino))?;
+        self.map(fs_ext4::xattr::get_resolved(&self.fs, &inode, &raw, LABEL))
+    }
+
+    /// The SELinux label for something new in `dir`: that of a sibling of the same kind, else the
+    /// directory's own. Nobody can relabel here, and an enforcing guest would not run what has none.
+    fn label_for(&self, dir: u32, wanted: NodeKind, new: u32) -> Result<Option<Vec<u8>>> {
+        let Some(own) = self.label(dir)? else { return Ok(None) };
+        for (_, ino) in self.entries(dir)?.into_iter().take(ASKED_SIBLINGS) {
+            if ino != new
+                && kind(&self.inode(ino)?) == wanted
+                && let Some(label) = self.label(ino)?
+            {
+                return Ok(Some(label));
+            }
+        }
+        Ok(Some(own))
+    }
+
+    /// Owner and label of what was just made.
+    fn dress(&mut self, place: Place<'_>, ino: u32, new: Attributes) -> Result<()> {
+        if (new.uid, new.gid) != (0, 0) {
+            self.map(self.fs.apply_chown_ino(ino, new.uid, new.gid))?;
+        }
+        let kind = kind(&self.inode(ino)?);
+        if let Some(label) = self.label_for(place.dir, kind, ino)? {
+            let path = self.text(place.path)?;
+            self.map(self.fs.apply_setxattr(path, LABEL, &label))?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, path: &Path, ino: u32, content: &[u8]) -> Result<()> {
+        let text = self.text(path)?;
+        match self.fs.apply_replace_file_content(text, content) {
+            // It wants one run of free blocks; piece by piece there may still be room.
+            Err(fs_ext4::Error::NoSpaceLeftOnDevice) if self.inode(ino)?.has_extents() => {
+                self.map(self.fs.apply_truncate_ino(ino, 0))?;
+                self.map(self.fs.apply_pwrite_ino(ino, 0, content)).map(drop)
+            }
+            result => self.map(result).map(drop),
+        }
+    }
+
+    fn expect(&mut self, path: &Path, expected: Expected) {
+        self.expected.insert(path.to_owned(), expected);
+    }
+
+    fn expect_file(&mut self, path: &Path, ino: u32, content: &[u8]) -> Result<()> {
+        let Inode { mode, uid, gid, .. } = self.inode(ino)?;
+        self.expect(
+            path,
+            Expected::File { content: content.to_vec(), mode: mode & 0o7777, uid, gid },
+        );
+        Ok(())
+    }
+
+    /// Gives the name a file of its own, with everything that belongs to the old one.
+    fn break_link(&mut self, place: Place<'_>, old: u32, content: &[u8]) -> Result<u32> {
+        let Inode { mode, uid, gid, .. } = self.inode(old)?;
+        let name = [b".stratus-".as_slice(), place.name].concat();
+        let name = name.get(..name.len().min(255)).unwrap_or_default();
+        let path = place.path.with_file_name(std::ffi::OsStr::from_bytes(name));
+        let new = self.map(self.fs.apply_create_at(place.dir, name, mode & 0o7777))?;
+        self.map(self.fs.apply_chown_ino(new, uid, gid))?;
+        let (inode, raw) = self.map(self.fs.read_inode_verified(old))?;
+        for attribute in self.map(fs_ext4::xattr::read_all_resolved(&self.fs, &inode, &raw))? {
+            let path = self.text(&path)?;
+            self.map(self.fs.apply_setxattr(path, &attribute.name, &attribute.value))?;
+        }
+        self.fill(&path, new, content)?;
+        self.map(self.fs.apply_rename_at(place.dir, name, place.dir, place.name, true))?;
+        Ok(new)
+    }
+}
+
+impl FileSystem for Ext {
+    fn root(&self) -> u32 {
+        ROOT
+    }
+
+    fn lookup(&self, dir: u32, name: &[u8]) -> Result<Option<u32>> {
+        match self.fs.lookup_at(dir, name) {
+            Err(
+                fs_ext4::Error::NotFound
+                | fs_ext4::Error::NotADirectory
+                | fs_ext4::Error::NameTooLong,
+            ) => Ok(None),
+            result => self.map(result).map(Some),
+        }
+    }
+
+    fn node(&self, ino: u32) -> Result<Node> {
+        let inode = self.inode(ino)?;
+        Ok(Node {
+            kind: kind(&inode),
+            mode: inode.mode & 0o7777,
+            uid: inode.uid,
+            gid: inode.gid,
+            size: inode.size,
+            links: u32::from(inode.links_count),
+        })
+    }
+
+    fn read(&self, ino: u32, len: usize) -> Result<Vec<u8>> {
+        let size = self.inode(ino)?.size;
+        let mut buf = vec![0; usize::try_from(size).map_or(len, |size| size.min(len))];
+        let mut done = 0;
+        while done < buf.len() {
+            match self.map(self.fs.read_ino(ino, done as u64, &mut buf[done..]))? {
+                0 => break,
+                n => done += n,
+            }
+        }
+        buf.truncate(done);
+        Ok(buf)
+    }
+
+    fn read_link(&self, ino: u32) -> Result<Vec<u8>> {
+        self.map(self.fs.read_link_ino(ino))
+    }
+
+    fn list(&self, dir: u32) -> Result<Vec<Vec<u8>>> {
+        Ok(self.entries(dir)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn create(&mut self, place: Place<'_>, content: &[u8], new: Attributes) -> Result<()> {
+        self.check_changeable(place.dir, place.path)?;
+        self.clock.about(place.path);
+        let ino = self.map(self.fs.apply_create_at(place.dir, place.name, new.mode))?;
+        self.dress(place, ino, new)?;
+        if !content.is_empty() {
+            self.fill(place.path, ino, content)?;
+        }
+        self.expect_file(place.path, ino, content)
+    }
+
+    fn replace(&mut self, place: Place<'_>, content: &[u8]) -> Result<()> {
+        let Some(mut ino) = self.lookup(place.dir, place.name)? else {
+            return Err(damaged("a file went away"));
+        };
+        let inode = self.check_changeable(ino, place.path)?;
+        self.clock.about(place.path);
+        if inode.links_count > 1 {
+            self.thinned.insert(place.dir);
+            ino = self.break_link(place, ino, content)?;
+        } else {
+            self.fill(place.path, ino, content)?;
+        }
+        self.expect_file(place.path, ino, content)
+    }
+
+    fn make_dir(&mut self, place: Place<'_>, new: Attributes) -> Result<()> {
+        self.check_changeable(place.dir, place.path)?;
+        self.clock.about(place.path);
+        let ino = self.map(self.fs.apply_mkdir_at(place.dir, place.name, new.mode))?;
+        self.dress(place, ino, new)?;
+        self.expect(place.path, Expected::Dir);
+        Ok(())
+    }
+
+    fn make_link(&mut self, place: Place<'_>, target: &[u8]) -> Result<()> {
+        self.check_changeable(place.dir, place.path)?;
+        self.clock.about(place.path);
+        let ino = self.map(self.fs.apply_symlink_at(place.dir, place.name, target))?;
+        self.dress(place, ino, Attributes::root(0o777))?;
+        self.expect(place.path, Expected::Link(target.to_vec()));
+        Ok(())
+    }
+
+    fn remove(&mut self, place: Place<'_>) -> Result<()> {
+        let Some(ino) = self.lookup(place.dir, place.name)? else { return Ok(()) };
+        self.check_changeable(place.dir, place.path)?;
+        let inode = self.check_changeable(ino, place.path)?;
+        self.clock.about(place.path);
+        self.thinned.insert(place.dir);
+        let removed = match kind(&inode) {
+            NodeKind::Dir => self.fs.apply_rmdir_at(place.dir, place.name),
+            _ => self.fs.apply_unlink_at(place.dir, place.name),
+        };
+        self.thinned.remove(&ino);
+        self.expect(place.path, Expected::Nothing);
+        self.map(removed)
+    }
+
+    fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {
+        self.check_changeable(from.dir, from.path)?;
+        self.thinned.insert(from.dir);
+        let renamed = self.fs.apply_rename_at(from.dir, from.name, to.dir, to.name, false);
+        self.map(renamed)?;
+        // What was expected below the old name is below the new one now.
+        let moved: Vec<PathBuf> =
+            self.expected.keys().filter(|path| path.starts_with(from.path)).cloned().collect();
+        for old in moved {
+            if let (Some(expected), Ok(inside)) =
+                (self.expected.remove(&old), old.strip_prefix(from.path))
+            {
+                self.expected.insert(to.path.join(inside), expected);
+            }
+        }
+        self.expect(from.path, Expected::Nothing);
+        self.expected.entry(to.path.to_owned()).or_insert(Expected::Something);
+        Ok(())
+    }
+
+    fn set_mode(&mut self, place: Place<'_>, mode: u16) -> Result<()> {
+        let Some(ino) = self.lookup(place.dir, place.name)? else {
+            return Err(damaged("a file went away"));
+        };
+        let inode = self.check_changeable(ino, place.path)?;
+        if inode.mode & 0o7777 == mode {
+            return Ok(());
+        }
+        self.map(self.fs.apply_chmod_ino(ino, mode))?;
+        if let Some(Expected::File { mode: expected, .. }) = self.expected.get_mut(place.path) {
+            *expected = mode;
+        } else {
+            self.expected.entry(place.path.to_owned()).or_insert(Expected::Something);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let Ext { fs, device, before, thinned, expected, .. } = *self;
+        fs.finish().map_err(|error| device.error(error))?;
+        if expected.is_empty() {
+            return Ok(());
+        }
+        scrub::scrub(&before, device.block(), &thinned)?;
+        check::check(device.block(), &expected)
+    }
+}

@@ -1,0 +1,91 @@
+//! ext file systems made without root, and the judges that look into them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use stratus::disk::overlay::{Limits, Overlay};
+use stratus::disk::{Disk, Format, OpenOptions};
+use stratus::error::Result;
+use stratus::guest::block::Block;
+use stratus::guest::ext::{self, Ext};
+use stratus::guest::mounted::MountedTree;
+
+use super::judge;
+
+/// Name, arguments of mke2fs.
+pub const FLAVOURS: &[(&str, &str)] = &[
+    ("ext4", "-t ext4"),
+    ("ext4-4k", "-t ext4 -b 4096"),
+    ("ext4-2k", "-t ext4 -b 2048 -O ^metadata_csum"),
+    ("ext4-old", "-t ext4 -O ^64bit,^metadata_csum,uninit_bg,^flex_bg"),
+    ("ext4-seed", "-t ext4 -O metadata_csum_seed,orphan_file -b 4096"),
+    ("ext4-inline", "-t ext4 -O inline_data"),
+    ("ext4-inline-4k", "-t ext4 -O inline_data -b 4096"),
+    ("ext4-ea", "-t ext4 -O ea_inode,large_dir"),
+    ("ext4-metabg", "-t ext4 -O meta_bg,^resize_inode"),
+    ("ext4-super2", "-t ext4 -O sparse_super2,^resize_inode"),
+    ("ext4-nojournal", "-t ext4 -O ^has_journal"),
+    ("ext4-noextents", "-t ext4 -O ^extents,^64bit"),
+    ("ext4-noindex", "-t ext4 -O ^dir_index"),
+    ("ext3", "-t ext3 -I 128"),
+    ("ext3-4k", "-t ext3 -b 4096"),
+    ("ext2", "-t ext2"),
+    ("ext2-old", "-t ext2 -I 128 -O none,filetype"),
+    ("ext2-rev0", "-t ext2 -r 0 -O none"),
+];
+
+/// Makes `image` of `mib` MiB with what is in the folder `tree`, owned by root.
+#[track_caller]
+pub fn make(image: &Path, arguments: &str, tree: &Path, mib: u64) {
+    let mut mke2fs = judge("mke2fs", "e2fsprogs");
+    mke2fs.args(arguments.split_whitespace()).args(["-q", "-F", "-E", "root_owner=0:0", "-d"]);
+    mke2fs.arg(tree).arg(image).arg(format!("{mib}m"));
+    let output = mke2fs.output().unwrap();
+    assert!(output.status.success(), "{mke2fs:?}: {output:?}");
+}
+
+/// Asserts that e2fsck finds nothing.
+#[track_caller]
+pub fn fsck(image: &Path) {
+    let output = judge("e2fsck", "e2fsprogs").arg("-fn").arg(image).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {text}", image.display());
+    assert!(!text.contains("WARNING"), "{}: {text}", image.display());
+}
+
+/// What `debugfs -R command` says.
+#[track_caller]
+pub fn debugfs(image: &Path, command: &str) -> String {
+    let mut debugfs: Command = judge("debugfs", "e2fsprogs");
+    let output = debugfs.arg("-R").arg(command).arg(image).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Edits the file system in `image` as the program does, and writes what comes out to
+/// `image.out`. Returns that and whether anything was changed.
+pub fn edit(
+    image: &Path,
+    change: impl FnOnce(&mut MountedTree) -> Result<()>,
+) -> Result<(PathBuf, bool)> {
+    let options = OpenOptions { format: Some(Format::Raw), ..OpenOptions::default() };
+    let disk: Arc<dyn Disk> = Arc::new(stratus::disk::open(image, &options)?);
+    let first = Arc::new(Overlay::new(disk, Limits::default()));
+    let block: Arc<dyn Block> = first.clone();
+    ext::recover(&block)?;
+    drop(block);
+    let recovered: Arc<dyn Disk> = Arc::new(Arc::into_inner(first).unwrap().freeze()?);
+    let before: Arc<dyn Block> = Arc::new(Overlay::new(recovered.clone(), Limits::default()));
+    let second = Arc::new(Overlay::new(recovered.clone(), Limits::default()));
+    let mut tree = MountedTree::default();
+    let ext = Ext::open(second.clone(), before, None)?;
+    tree.mount(Path::new("/"), Some(Box::new(ext)));
+    change(&mut tree)?;
+    tree.finish()?;
+    let edited = Arc::into_inner(second).unwrap().freeze()?;
+    let mut bytes = vec![0; usize::try_from(edited.size()).unwrap()];
+    edited.read_at(&mut bytes, 0)?;
+    let out = image.with_extension("out");
+    std::fs::write(&out, bytes).unwrap();
+    Ok((out, !edited.is_unchanged()))
+}
