@@ -175,6 +175,28 @@ impl Error {
         self
     }
 
+    /// Says what it was about, in front of the message.
+    #[must_use]
+    pub fn within(mut self, what: &str) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
+    /// The same error once more, without its cause.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Inner { kind, code, message, path, offset, remedy, source: _ } = self.0.as_ref();
+        Error(Box::new(Inner {
+            kind: *kind,
+            code,
+            message: message.clone(),
+            path: path.clone(),
+            offset: *offset,
+            remedy: remedy.clone(),
+            source: None,
+        }))
+    }
+
     /// See [`Kind`].
     pub fn kind(&self) -> Kind {
         self.0.kind

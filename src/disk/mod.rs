@@ -32,6 +32,7 @@ use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 pub use detect::Format;
 pub use open::{MAX_ALIGN, open};
+use overlay::Edited;
 use source::SourceFile;
 
 /// Bytes of a sector, the unit in which every guest counts.
@@ -244,7 +245,7 @@ pub struct OpenDisk {
     /// Findings about the files around it. They say nothing of the disk's bytes, so they are not
     /// for the record.
     pub surroundings: Vec<Warning>,
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     files: Vec<Arc<SourceFile>>,
     /// Digests of the block maps, part of the fingerprint, in the order of the files.
     map_digests: Vec<String>,
@@ -267,6 +268,16 @@ impl Disk for OpenDisk {
 const FINGERPRINT_ENDS: u64 = 1 << 20;
 
 impl OpenDisk {
+    /// The bytes alone.
+    pub fn bytes(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
+    }
+
+    /// Puts changes on the disk: from now on it reads as `edited`, which lies on [`OpenDisk::bytes`].
+    pub fn put_on(&mut self, edited: Edited) {
+        self.disk = Arc::new(edited);
+    }
+
     /// One line for each source file that changes when the file does: where it is stored, its
     /// size and times, and SHA-256 of its map and of its first and last MiB. Reads at most 2 MiB
     /// of each. The device's number is left out: network and device-mapper file systems get another

@@ -172,7 +172,7 @@ impl<'a> Opening<'a> {
             layers: self.layers,
             warnings: self.warnings,
             surroundings: self.surroundings,
-            disk: Box::new(disk),
+            disk: Arc::new(disk),
             files: self.files,
             map_digests: self.map_digests,
             damage: self.damage,

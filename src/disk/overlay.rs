@@ -11,6 +11,7 @@
 //! reads nor compresses it. Dropping an overlay undoes everything.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,15 +25,15 @@ use crate::error::{Error, Kind, Result};
 pub const CHUNK: u64 = 4096;
 const CHUNK_LEN: usize = 4096;
 
-/// How much an overlay may cost. A hostile file system is to end in an error, not in a hang or a
-/// full memory; a typical guest needs 1 % of each.
+/// How much the work on a guest may cost. A hostile file system is to end in an error, not in a
+/// hang or a full memory; a typical guest needs 1 % of each.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Chunks that are held.
+    /// Chunks that one overlay holds.
     pub chunks: usize,
-    /// Zeroed ranges that are held.
+    /// Zeroed ranges that one overlay holds.
     pub ranges: usize,
-    /// Bytes read from the disk below.
+    /// Bytes read from the disk below; each read counts as one chunk at least.
     pub read: u64,
     /// Time spent, without that of the reads: a slow disk is not hostile.
     pub time: Duration,
@@ -42,6 +43,65 @@ impl Default for Limits {
     fn default() -> Self {
         Limits { chunks: 65_536, ranges: 2_000_000, read: 2 << 30, time: Duration::from_secs(8) }
     }
+}
+
+/// What is left of the limits: shared by the overlays of one piece of work.
+#[derive(Debug)]
+pub struct Budget {
+    limits: Limits,
+    began: Instant,
+    read: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl Budget {
+    /// Time begins now.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let (read, waited) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Budget { limits, began: Instant::now(), read, waited })
+    }
+
+    fn note_read(&self, bytes: usize, time: Duration) {
+        self.read.fetch_add((bytes as u64).max(CHUNK), Ordering::Relaxed);
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Whether time and reads are used up.
+    ///
+    /// # Errors
+    /// `Refused`, saying what.
+    pub fn check(&self) -> Result<()> {
+        let Limits { read, time, .. } = self.limits;
+        let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
+        if self.read.load(Ordering::Relaxed) > read {
+            return Err(over(&format!("more than {} MiB to read", read >> 20)));
+        }
+        match self.began.elapsed().saturating_sub(waited) > time {
+            true => Err(over(&format!("more than {} s of work", time.as_secs()))),
+            false => Ok(()),
+        }
+    }
+
+    fn check_changes(&self, changes: &Changes) -> Result<()> {
+        let Limits { chunks, ranges, .. } = self.limits;
+        if changes.chunks.len() > chunks {
+            let mib = (chunks as u64 * CHUNK) >> 20;
+            return Err(over(&format!("more than {mib} MiB of changes")));
+        }
+        if changes.zeroed.len() > ranges {
+            return Err(over(&format!("more than {ranges} separate empty ranges")));
+        }
+        self.check()
+    }
+}
+
+fn over(what: &str) -> Error {
+    let message = format!(
+        "looking into the guest and editing it takes {what}: its file systems are damaged or forged"
+    );
+    Error::new(Kind::Refused, "guest-limit", message)
+        .remedy("check them inside the guest, or convert the disk as it is with --no-context")
 }
 
 type Chunk = Box<[u8; CHUNK_LEN]>;
@@ -112,6 +172,16 @@ impl Changes {
         self.zeroed.insert(start, end);
     }
 
+    fn extent_at(&self, below: &dyn Disk, offset: u64, end: u64) -> Result<Extent> {
+        let (owner, until) = self.owner(offset, end);
+        let content = match owner {
+            Owner::Chunk => Content::Data,
+            Owner::Zeroed => Content::Zero,
+            Owner::Below => return below.extent_at(offset, until - offset),
+        };
+        Ok(Extent { len: until - offset, content })
+    }
+
     fn read(&self, below: &dyn Disk, buf: &mut [u8], offset: u64) -> Result<()> {
         let end = offset + buf.len() as u64;
         let mut at = offset;
@@ -140,41 +210,23 @@ fn index(number: u64) -> usize {
 /// A disk that can be changed without being written to.
 pub struct Overlay {
     below: Arc<dyn Disk>,
-    limits: Limits,
-    state: Mutex<State>,
-}
-
-struct State {
-    changes: Changes,
-    read: u64,
-    began: Instant,
-    waited: Duration,
+    budget: Arc<Budget>,
+    changes: Mutex<Changes>,
 }
 
 impl Overlay {
-    /// An empty one on `below`. Its time begins now.
-    pub fn new(below: Arc<dyn Disk>, limits: Limits) -> Self {
-        let state = State {
-            changes: Changes::default(),
-            read: 0,
-            began: Instant::now(),
-            waited: Duration::ZERO,
-        };
-        Overlay { below, limits, state: Mutex::new(state) }
+    /// An empty one on `below`.
+    pub fn new(below: Arc<dyn Disk>, budget: Arc<Budget>) -> Self {
+        Overlay { below, budget, changes: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Size of the disk in bytes.
     pub fn size(&self) -> u64 {
         self.below.size()
-    }
-
-    /// The disk as it is below the changes.
-    pub fn below(&self) -> &Arc<dyn Disk> {
-        &self.below
     }
 
     fn check(&self, offset: u64, len: u64) -> Result<u64> {
@@ -191,12 +243,10 @@ impl Overlay {
     /// Those of the disk below, and `Refused` when a limit is reached.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.check(offset, buf.len() as u64)?;
-        let mut state = self.state();
         let began = Instant::now();
-        state.changes.read(self.below.as_ref(), buf, offset)?;
-        state.waited += began.elapsed();
-        state.read = state.read.saturating_add(buf.len() as u64);
-        self.within_limits(&state)
+        self.changes().read(self.below.as_ref(), buf, offset)?;
+        self.budget.note_read(buf.len(), began.elapsed());
+        self.budget.check()
     }
 
     /// Puts `data` at `offset`.
@@ -205,23 +255,23 @@ impl Overlay {
     /// Those of [`Overlay::read_at`].
     pub fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
         let end = self.check(offset, data.len() as u64)?;
-        let mut state = self.state();
+        let mut changes = self.changes();
         let mut at = offset;
         while at < end {
             let number = at / CHUNK;
             let until = ((number + 1) * CHUNK).min(end);
-            if !state.changes.chunks.contains_key(&number) {
-                let chunk = self.load(&state.changes, number)?;
-                state.changes.chunks.insert(number, chunk);
+            if !changes.chunks.contains_key(&number) {
+                let chunk = self.load(&changes, number)?;
+                changes.chunks.insert(number, chunk);
             }
-            if let Some(chunk) = state.changes.chunks.get_mut(&number) {
+            if let Some(chunk) = changes.chunks.get_mut(&number) {
                 let part = &data[index(at - offset)..index(until - offset)];
                 let from = index(at % CHUNK);
                 chunk[from..from + part.len()].copy_from_slice(part);
             }
             at = until;
         }
-        self.within_limits(&state)
+        self.budget.check_changes(&changes)
     }
 
     /// Makes `len` bytes from `offset` zero.
@@ -230,18 +280,38 @@ impl Overlay {
     /// `Refused` when a limit is reached.
     pub fn zero(&self, offset: u64, len: u64) -> Result<()> {
         let end = self.check(offset, len)?;
-        let mut state = self.state();
+        let mut changes = self.changes();
         if len > 0 {
-            state.changes.zero(offset, end);
+            changes.zero(offset, end);
         }
-        self.within_limits(&state)
+        self.budget.check_changes(&changes)
     }
 
-    /// Whether anything was changed in `len` bytes from `offset`.
-    pub fn touched(&self, offset: u64, len: u64) -> bool {
-        let state = self.state();
-        let end = offset.saturating_add(len);
-        !matches!(state.changes.owner(offset, end), (Owner::Below, until) if until == end)
+    /// The changes so far, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark(self.changes().clone())
+    }
+
+    /// Takes back everything since `mark`.
+    pub fn back_to(&self, mark: Mark) {
+        *self.changes() = mark.0;
+    }
+
+    /// How many of `len` bytes from `offset` have to be read from somewhere: the rest is known to be
+    /// zero.
+    ///
+    /// # Errors
+    /// Those of the disk below.
+    pub fn stored(&self, offset: u64, len: u64) -> Result<u64> {
+        let end = self.check(offset, len)?;
+        let changes = self.changes();
+        let (mut at, mut stored) = (offset, 0);
+        while at < end {
+            let extent = changes.extent_at(self.below.as_ref(), at, end)?;
+            stored += if extent.content == Content::Data { extent.len } else { 0 };
+            at += extent.len;
+        }
+        Ok(stored)
     }
 
     fn load(&self, changes: &Changes, number: u64) -> Result<Chunk> {
@@ -252,35 +322,12 @@ impl Overlay {
         Ok(chunk)
     }
 
-    fn within_limits(&self, state: &State) -> Result<()> {
-        let Limits { chunks, ranges, read, time } = self.limits;
-        let spent = state.began.elapsed().saturating_sub(state.waited);
-        let broken = if state.changes.chunks.len() > chunks {
-            format!("more than {} MiB of changes", (chunks as u64 * CHUNK) >> 20)
-        } else if state.changes.zeroed.len() > ranges {
-            format!("more than {ranges} separate empty ranges")
-        } else if state.read > read {
-            format!("more than {} MiB to read", read >> 20)
-        } else if spent > time {
-            format!("more than {} s of work", time.as_secs())
-        } else {
-            return Ok(());
-        };
-        Err(Error::new(
-            Kind::Refused,
-            "guest-limit",
-            format!("looking into the guest and editing it takes {broken}: its file systems are damaged or forged"),
-        )
-        .remedy("check them inside the guest, or convert the disk as it is with --no-context"))
-    }
-
     /// Ends the changing.
     ///
     /// # Errors
     /// Those of the disk below: what was written as it had been is no change and is dropped.
     pub fn freeze(self) -> Result<Edited> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut changes = state.changes;
+        let mut changes = self.changes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let chunks = std::mem::take(&mut changes.chunks);
         let mut kept = BTreeMap::new();
         let mut without = [0; CHUNK_LEN];
@@ -296,6 +343,9 @@ impl Overlay {
         Ok(Edited { below: self.below, changes })
     }
 }
+
+/// A state of an [`Overlay`].
+pub struct Mark(Changes);
 
 /// A disk with changes on it.
 pub struct Edited {
@@ -339,13 +389,7 @@ impl Disk for Edited {
 
     fn extent_at(&self, offset: u64, max: u64) -> Result<Extent> {
         let end = offset.saturating_add(max).min(self.size());
-        let (owner, until) = self.changes.owner(offset, end);
-        let content = match owner {
-            Owner::Chunk => Content::Data,
-            Owner::Zeroed => Content::Zero,
-            Owner::Below => return self.below.extent_at(offset, until - offset),
-        };
-        Ok(Extent { len: until - offset, content })
+        self.changes.extent_at(self.below.as_ref(), offset, end)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
@@ -354,131 +398,4 @@ impl Disk for Edited {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Bytes in memory; every other 8 KiB are a hole.
-    struct Memory(Vec<u8>);
-
-    impl Memory {
-        fn new(len: usize) -> Self {
-            let byte = |i: usize| if i / 8192 % 2 == 0 { (i % 251) as u8 + 1 } else { 0 };
-            Memory((0..len).map(byte).collect())
-        }
-    }
-
-    impl Disk for Memory {
-        fn size(&self) -> u64 {
-            self.0.len() as u64
-        }
-        fn extent_at(&self, offset: u64, max: u64) -> Result<Extent> {
-            let len = (8192 - offset % 8192).min(max).min(self.size() - offset);
-            let zero = offset / 8192 % 2 == 1;
-            Ok(Extent { len, content: if zero { Content::Zero } else { Content::Data } })
-        }
-        fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-            buf.copy_from_slice(&self.0[offset as usize..][..buf.len()]);
-            Ok(())
-        }
-    }
-
-    const LEN: usize = 100_000;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Write(usize, usize, u8),
-        Zero(usize, usize),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let place = (0..LEN, 0..20_000_usize).prop_map(|(at, len)| (at, len.min(LEN - at)));
-        (place, any::<u8>(), any::<bool>()).prop_map(|((at, len), byte, write)| match write {
-            true => Step::Write(at, len, byte),
-            false => Step::Zero(at, len),
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn an_overlay_is_the_disk_with_the_writes(steps in prop::collection::vec(step(), 0..40)) {
-            let memory = Memory::new(LEN);
-            let mut model = memory.0.clone();
-            let overlay = Overlay::new(Arc::new(memory), Limits::default());
-            for step in &steps {
-                match *step {
-                    Step::Write(at, len, byte) => {
-                        overlay.write_at(&vec![byte; len], at as u64).unwrap();
-                        model[at..at + len].fill(byte);
-                    }
-                    Step::Zero(at, len) => {
-                        overlay.zero(at as u64, len as u64).unwrap();
-                        model[at..at + len].fill(0);
-                    }
-                }
-            }
-            let mut now = vec![1; LEN];
-            overlay.read_at(&mut now, 0).unwrap();
-            prop_assert!(now == model);
-            let edited = overlay.freeze().unwrap();
-            edited.read_at(&mut now, 0).unwrap();
-            prop_assert!(now == model);
-            let mut at = 0;
-            while at < LEN {
-                let extent = edited.extent_at(at as u64, 7_000).unwrap();
-                prop_assert!((1..=7_000).contains(&extent.len));
-                let range = &model[at..at + extent.len as usize];
-                prop_assert!(extent.content == Content::Data || range.iter().all(|b| *b == 0));
-                at += extent.len as usize;
-            }
-            prop_assert_eq!(at, LEN);
-        }
-    }
-
-    #[test]
-    fn writing_what_is_there_is_no_change() {
-        let overlay = Overlay::new(Arc::new(Memory::new(LEN)), Limits::default());
-        let mut all = vec![0; LEN];
-        overlay.read_at(&mut all, 0).unwrap();
-        overlay.write_at(&all, 0).unwrap();
-        assert!(overlay.freeze().unwrap().is_unchanged());
-    }
-
-    #[test]
-    fn zeroing_costs_no_memory_and_is_an_empty_extent() {
-        let overlay = Overlay::new(Arc::new(Memory::new(LEN)), Limits::default());
-        overlay.zero(100, 50_000).unwrap();
-        overlay.zero(50_100, 100).unwrap();
-        let edited = overlay.freeze().unwrap();
-        assert_eq!(edited.changed_bytes(), (0, 50_100));
-        let extent = edited.extent_at(100, u64::MAX).unwrap();
-        assert_eq!(extent, Extent { len: 50_100, content: Content::Zero });
-    }
-
-    #[test]
-    fn every_limit_ends_in_an_error() {
-        let limits = [
-            Limits { chunks: 2, ..Limits::default() },
-            Limits { ranges: 2, ..Limits::default() },
-            Limits { read: 9_000, ..Limits::default() },
-            Limits { time: Duration::ZERO, ..Limits::default() },
-        ];
-        for limits in limits {
-            let overlay = Overlay::new(Arc::new(Memory::new(LEN)), limits);
-            let work = || -> Result<()> {
-                for i in 0..5 {
-                    overlay.zero(i * 10_000, 10)?;
-                    overlay.write_at(&[1], i * 10_000 + 5_000)?;
-                    overlay.read_at(&mut [0; 4096], 0)?;
-                }
-                Ok(())
-            };
-            assert_eq!(work().unwrap_err().code(), "guest-limit", "{limits:?}");
-        }
-        let overlay = Overlay::new(Arc::new(Memory::new(LEN)), Limits::default());
-        for (at, len) in [(LEN as u64, 1), (u64::MAX, 1), (1, u64::MAX)] {
-            assert_eq!(overlay.zero(at, len).unwrap_err().code(), "guest-beyond-disk");
-        }
-    }
-}
+mod tests;

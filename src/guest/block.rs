@@ -16,6 +16,10 @@ pub trait Block: Send + Sync {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
     /// Makes `len` bytes from `offset` zero. Costs no memory for whole 4 KiB chunks.
     fn zero(&self, offset: u64, len: u64) -> Result<()>;
+    /// How many of `len` bytes from `offset` are stored somewhere: the rest is known to be zero.
+    fn stored(&self, _offset: u64, len: u64) -> Result<u64> {
+        Ok(len)
+    }
 }
 
 impl Block for Overlay {
@@ -30,6 +34,9 @@ impl Block for Overlay {
     }
     fn zero(&self, offset: u64, len: u64) -> Result<()> {
         Overlay::zero(self, offset, len)
+    }
+    fn stored(&self, offset: u64, len: u64) -> Result<u64> {
+        Overlay::stored(self, offset, len)
     }
 }
 
@@ -132,5 +139,14 @@ impl Block for Pieces {
 
     fn zero(&self, offset: u64, len: u64) -> Result<()> {
         self.parts(offset, len, |on, at, _, len| on.zero(at, len))
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> Result<u64> {
+        let mut stored = 0;
+        self.parts(offset, len, |on, at, _, len| {
+            stored += on.stored(at, len)?;
+            Ok(())
+        })?;
+        Ok(stored)
     }
 }

@@ -1,9 +1,12 @@
 //! The edits by name, and what an edit may do.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::block::Block;
+use super::ext;
 use super::facts::Facts;
 use super::text;
 use super::tree::{Attributes, MAX_TEXT, Node, NodeKind, Tree};
@@ -20,7 +23,41 @@ pub struct Edit {
     /// What it does and why, one line for `--list-edits`.
     pub reason: &'static str,
     /// Does it.
-    pub run: fn(&mut Bench<'_>) -> Result<()>,
+    pub run: Run,
+}
+
+/// How an edit works.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// On files of the guest.
+    Files(fn(&mut Bench<'_>) -> Result<()>),
+    /// On the bytes of an ext file system, after all others; returns whether it changed something,
+    /// which is described by the words behind it.
+    Volume(fn(&Arc<dyn Block>) -> Result<bool>, &'static str),
+}
+
+/// All edits, in the order in which they are done.
+pub const ALL: &[Edit] = &[
+    Edit {
+        name: "fsck-interval",
+        default: true,
+        reason: "no check of ext file systems after so many boots or days: a cloud guest would hang",
+        run: Run::Volume(ext::disable_checks, "no check after a number of mounts or days"),
+    },
+    Edit {
+        name: "free-space-zeroed",
+        default: false,
+        reason: "blocks that no file uses become empty: a smaller image, no deleted files in it",
+        run: Run::Volume(ext::zero_free, "unused blocks made empty"),
+    },
+];
+
+/// The names of the edits to do: the defaults, those of `added`, not those of `left_out`.
+pub fn chosen(added: &[&str], left_out: &[&str]) -> Vec<&'static str> {
+    let chosen = ALL.iter().filter(|edit| {
+        (edit.default || added.contains(&edit.name)) && !left_out.contains(&edit.name)
+    });
+    chosen.map(|edit| edit.name).collect()
 }
 
 /// One thing that was changed: `edits[]` of the record.

@@ -6,6 +6,7 @@ pub mod ext;
 pub mod facts;
 pub mod filesystem;
 pub mod mounted;
+pub mod prepare;
 pub mod text;
 pub mod tree;
 pub mod volumes;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use stratus::disk::overlay::{Limits, Overlay};
+use stratus::disk::overlay::{Budget, Limits, Overlay};
 use stratus::disk::{Disk, Format, OpenOptions};
 use stratus::error::Result;
 use stratus::guest::block::Block;
@@ -70,13 +70,14 @@ pub fn edit(
 ) -> Result<(PathBuf, bool)> {
     let options = OpenOptions { format: Some(Format::Raw), ..OpenOptions::default() };
     let disk: Arc<dyn Disk> = Arc::new(stratus::disk::open(image, &options)?);
-    let first = Arc::new(Overlay::new(disk, Limits::default()));
+    let budget = Budget::new(Limits::default());
+    let first = Arc::new(Overlay::new(disk, budget.clone()));
     let block: Arc<dyn Block> = first.clone();
     ext::recover(&block)?;
     drop(block);
     let recovered: Arc<dyn Disk> = Arc::new(Arc::into_inner(first).unwrap().freeze()?);
-    let before: Arc<dyn Block> = Arc::new(Overlay::new(recovered.clone(), Limits::default()));
-    let second = Arc::new(Overlay::new(recovered.clone(), Limits::default()));
+    let before: Arc<dyn Block> = Arc::new(Overlay::new(recovered.clone(), budget.clone()));
+    let second = Arc::new(Overlay::new(recovered.clone(), budget.clone()));
     let mut tree = MountedTree::default();
     let ext = Ext::open(second.clone(), before, None)?;
     tree.mount(Path::new("/"), Some(Box::new(ext)));

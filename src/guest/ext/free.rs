@@ -9,12 +9,17 @@ use super::{Ext, Superblock, damaged};
 use crate::error::{Error, Result};
 use crate::guest::block::Block;
 
-/// Makes all blocks that no file uses empty.
+/// Makes all blocks that no file uses empty. Returns whether any of them was stored.
 ///
 /// # Errors
 /// What is in the way of trusting the bitmaps, by name.
-pub fn zero_free(block: &Arc<dyn Block>) -> Result<()> {
-    free_ranges(block, |offset, len| block.zero(offset, len))
+pub fn zero_free(block: &Arc<dyn Block>) -> Result<bool> {
+    let mut stored = 0;
+    free_ranges(block, |offset, len| {
+        stored += block.stored(offset, len)?;
+        block.zero(offset, len)
+    })?;
+    Ok(stored > 0)
 }
 
 /// Calls `each` with every run of free blocks: byte offset and length.

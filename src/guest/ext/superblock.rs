@@ -3,6 +3,8 @@
 //! Offsets and flags are those of `struct ext4_super_block`,
 //! <https://docs.kernel.org/filesystems/ext4/super.html>.
 
+use std::sync::Arc;
+
 use fs_ext4::checksum::linux_crc32c;
 
 use crate::error::{Error, Kind, Result};
@@ -336,7 +338,8 @@ fn patch(
 /// # Errors
 /// Those of [`Superblock::read`] and [`Superblock::check_state`]; `Refused` before the journal is
 /// replayed: an older superblock in it would come back.
-pub fn disable_checks(block: &dyn Block) -> Result<bool> {
+pub fn disable_checks(block: &Arc<dyn Block>) -> Result<bool> {
+    let block = block.as_ref();
     let sb = Superblock::read(block)?;
     sb.check_state()?;
     if sb.needs_recovery() {
