@@ -21,7 +21,7 @@ pub(super) struct Args {
     ///
     /// The format is detected from the content, never from the name. With --verify: the images
     /// to read again.
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT", required_unless_present = "list_edits")]
     pub(super) inputs: Vec<PathBuf>,
 
     /// The output file, or a folder; - is standard output
@@ -41,16 +41,42 @@ pub(super) struct Args {
     #[arg(long, value_name = "1..9")]
     pub(super) level: Option<Level>,
 
-    /// Prepare the guest for the cloud: require, try or off
+    /// Prepare the guest for the cloud: require (default), try or off
     ///
-    /// This version does not prepare guests: the guest is left untouched, and a run without
-    /// --no-context says so. Asking for `require` is refused.
+    /// With `require` a guest that cannot be prepared is an error that says why; with `try` it is
+    /// converted as it is, with a warning; with `off` every guest is left alone.
     #[arg(long, value_name = "require|try|off")]
     pub(super) context: Option<Context>,
 
     /// Leave the guest alone (the same as --context off)
     #[arg(long, conflicts_with = "context")]
     pub(super) no_context: bool,
+
+    /// Do this edit of the guest, too (repeatable)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) edit: Vec<String>,
+
+    /// Leave this edit of the guest out (repeatable)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) skip_edit: Vec<String>,
+
+    /// List the edits with their defaults and reasons
+    #[arg(long)]
+    pub(super) list_edits: bool,
+
+    /// A file with public keys that may log in as root (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(super) authorized_key: Vec<PathBuf>,
+
+    /// Leave the password hashes of the guest's accounts
+    ///
+    /// Without it the edit `secrets` locks them: whoever has the image could try passwords on them.
+    #[arg(long)]
+    pub(super) keep_passwords: bool,
+
+    /// The volume with the guest's root file system, where that is ambiguous
+    #[arg(long, value_name = "NAME")]
+    pub(super) root_volume: Option<String>,
 
     /// Checksums of the raw image: md5,sha1,sha256,sha512 or none (default: sha1,sha256)
     #[arg(long, value_name = "LIST")]
@@ -72,7 +98,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIZE")]
     pub(super) align: Option<Align>,
 
-    /// Only say whether the source is sound; write nothing
+    /// Only say whether the source is sound and the guest ready for the cloud; write nothing
     #[arg(long)]
     pub(super) check: bool,
 
@@ -128,8 +154,9 @@ pub(super) struct Args {
 const AFTER_HELP: &str = "\
 What a site wants to set once can stand in the environment or in
 $XDG_CONFIG_HOME/stratus/config.toml: STRATUS_COMPRESS or compress, and
-likewise level, context, checksum, align, checkpoint, threads, progress, color.
-A flag beats the variable, the variable beats the file.
+likewise level, context, edit, skip_edit, authorized_key, checksum, align,
+checkpoint, threads, progress, color. A flag beats the variable, the variable
+beats the file.
 
 Exit codes: 0 done, 1 other error, 2 usage, 3 some inputs failed, 65 the input
 is damaged, unsupported or refused, 66 missing, 73 the output cannot be created,

@@ -8,10 +8,13 @@ use std::str::FromStr;
 use crate::error::{Error, Kind, Result};
 
 /// The options that can be set this way.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 12] = [
     "compress",
     "level",
     "context",
+    "edit",
+    "skip_edit",
+    "authorized_key",
     "checksum",
     "align",
     "checkpoint",

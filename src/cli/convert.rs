@@ -13,9 +13,9 @@ use super::bar::Progress;
 use super::config::Site;
 use super::settings::{Manner, Mode, Settings, settle};
 use super::talk::Talk;
-use super::{report, signals};
-use crate::disk::{self, OpenDisk};
+use super::{guest, report, signals};
 use crate::error::{Error, Kind, Result};
+use crate::guest::prepare::{Context, Wanted};
 use crate::pipeline::progress::Event;
 use crate::pipeline::{self, Control, Job, Outcome};
 
@@ -77,16 +77,16 @@ fn run(settings: &Settings, talk: Talk) -> Result<u8> {
         )
         .remedy("redirect standard output, or name a file with -o"));
     }
+    if settings.mode == Mode::ListEdits {
+        let (text, value) = guest::list();
+        talk.result_json(&value)?;
+        return talk.result(&text).map(|()| 0);
+    }
     let progress = Arc::new(Progress::new(settings.progress, talk));
     let control = Control { progress: Box::new(progress.clone()), ..Control::default() };
     signals::watch(&control.stop)?;
     if settings.to_stdout {
         signals::end_even_if_stuck(&control.stop, talk);
-    }
-    if settings.untouched && matches!(settings.mode, Mode::Convert | Mode::DryRun) {
-        let note = "the guest is left untouched: this version cannot prepare it (--no-context says \
-                    that this is fine)";
-        control.progress.event(&Event::Note(note.to_owned()));
     }
     let mut failed = None;
     for job in &settings.jobs {
@@ -106,7 +106,7 @@ fn one(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Result<
         Mode::Verify => verify(job, control, talk),
         Mode::Check => check(job, control, talk),
         Mode::DryRun => dry_run(settings, job, control, talk),
-        Mode::Convert => convert(settings, job, control, talk),
+        Mode::Convert | Mode::ListEdits => convert(settings, job, control, talk),
     }
 }
 
@@ -131,8 +131,7 @@ fn convert(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Res
             layer.uuid.as_deref().unwrap_or("no UUID")
         ));
     }
-    let known = record.warnings.iter().filter(|warning| warning.code != "guest-untouched");
-    known.for_each(|w| control.progress.event(&Event::Warn(w.message.clone())));
+    record.warnings.iter().for_each(|w| control.progress.event(&Event::Warn(w.message.clone())));
     talk.result_json(&record)?;
     talk.result(&report::converted(job, &record, status))?;
     pipeline::damage_error(&job.input, &record.damage).map_or(Ok(()), Err)
@@ -151,23 +150,32 @@ fn verify(job: &Job, control: &Control, talk: Talk) -> Result<()> {
     talk.result(&report::verified(job))
 }
 
+/// What is found is told even if the run would end in an error.
 fn check(job: &Job, control: &Control, talk: Talk) -> Result<()> {
-    let disk = disk::open(&job.input, &job.open)?;
-    pipeline::tell_surroundings(&disk, control);
-    let (text, value) = report::checked(job, &disk, disk.usage()?);
+    let (opened, refusal) = match pipeline::open(job, control) {
+        Ok(opened) => (opened, None),
+        Err(error) if error.code().starts_with("guest-") => {
+            let alone = Wanted { context: Context::Off, ..job.guest.clone() };
+            let job = Job { guest: alone, ..job.clone() };
+            (pipeline::open(&job, control)?, Some(error))
+        }
+        Err(error) => return Err(error),
+    };
+    let (text, value) = report::checked(job, &opened, opened.disk.usage()?, refusal.as_ref());
     talk.result_json(&value)?;
     talk.result(&text)?;
-    pipeline::damage_error(&job.input, &disk.damage()).map_or(Ok(()), Err)
+    let damage = pipeline::damage_error(&job.input, &opened.disk.damage());
+    damage.or(refusal).map_or(Ok(()), Err)
 }
 
 fn dry_run(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Result<()> {
-    let disk: OpenDisk = disk::open(&job.input, &job.open)?;
-    pipeline::tell_surroundings(&disk, control);
+    let opened = pipeline::open(job, control)?;
+    let disk = &opened.disk;
     let look =
-        if settings.to_stdout { None } else { Some(pipeline::preview(job, &disk, control)?) };
-    let need = pipeline::space::need(job, &disk, 0)?;
+        if settings.to_stdout { None } else { Some(pipeline::preview(job, &opened, control)?) };
+    let need = pipeline::space::need(job, disk, 0)?;
     let place = look.as_ref().map(|look| (&look.place, &look.plan, look.room));
-    let (text, value) = report::planned(job, &disk, disk.usage()?, place, need)?;
+    let (text, value) = report::planned(job, &opened, disk.usage()?, place, need)?;
     if let Some(look) = &look {
         look.plan.notes.iter().for_each(|note| talk.note(note));
     }

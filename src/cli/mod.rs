@@ -3,6 +3,7 @@
 //! ```text
 //! args.rs      what can be typed
 //! settings.rs  what it means, together with environment and config file (config.rs)
+//! guest.rs     the same for the guest: what is wanted, and what is said of it
 //! convert.rs   stratus-convert: parse, run, exit code
 //! talk.rs      where words go: results to stdout, talk to stderr, JSON where asked for
 //! bar.rs       progress: a bar, plain lines, or JSON events
@@ -12,6 +13,7 @@ mod args;
 mod bar;
 mod config;
 pub mod convert;
+mod guest;
 mod report;
 mod settings;
 mod signals;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::size::human;
 use super::talk::printable;
 use crate::disk::{Damage, Disk, OpenDisk, Usage};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::place::Place;
 use crate::pipeline::plan::{Plan, Start};
 use crate::pipeline::record::Record;
 use crate::pipeline::space::Need;
-use crate::pipeline::{Job, Status};
+use crate::pipeline::{Job, Opened, Status};
 
 /// A name on a line of its own.
 fn shown(path: &Path) -> String {
@@ -37,7 +37,7 @@ pub(super) fn converted(job: &Job, record: &Record, status: Status) -> String {
     for (name, hex) in &record.file.digests {
         let _ = writeln!(text, "        {name:<6} {hex}");
     }
-    text + &damage(&record.damage)
+    text + &super::guest::converted(record) + &damage(&record.damage)
 }
 
 /// What `--verify` says of a good image.
@@ -57,7 +57,13 @@ pub(super) fn damage(ranges: &[Damage]) -> String {
 }
 
 /// What `--check` found.
-pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Value) {
+pub(super) fn checked(
+    job: &Job,
+    opened: &Opened,
+    usage: Usage,
+    refusal: Option<&Error>,
+) -> (String, Value) {
+    let Opened { disk, guest } = opened;
     let mut text = String::new();
     let sound = disk.damage().is_empty();
     let verdict = if sound { "sound" } else { "damaged" };
@@ -79,6 +85,7 @@ pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Valu
         let _ = writeln!(text, "  warning {}", printable(&warning.message));
     }
     text += &damage(&disk.damage());
+    text += &super::guest::checked(guest, refusal);
     let value = json!({
         "schema": 1,
         "check": {
@@ -89,8 +96,13 @@ pub(super) fn checked(job: &Job, disk: &OpenDisk, usage: Usage) -> (String, Valu
             "data": usage.data,
             "empty": usage.empty,
             "layers": layers(disk),
-            "warnings": disk.warnings,
+            "warnings": disk.warnings.iter().chain(&guest.warnings).collect::<Vec<_>>(),
             "damage": disk.damage(),
+            "guest": guest.facts,
+            "edits": guest.changes,
+            "findings": guest.outlook,
+            "free_bytes_stored": guest.free,
+            "refused": refusal.map(|error| json!({"code": error.code(), "message": error.message()})),
         }
     });
     (text, value)
@@ -104,11 +116,12 @@ fn layers(disk: &OpenDisk) -> Vec<Value> {
 /// What `--dry-run` says.
 pub(super) fn planned(
     job: &Job,
-    disk: &OpenDisk,
+    opened: &Opened,
     usage: Usage,
     place: Option<(&Place, &Plan, u64)>,
     need: Need,
 ) -> Result<(String, Value)> {
+    let Opened { disk, guest } = opened;
     let mut text = String::new();
     let output = match place {
         Some((place, ..)) => place.image.to_string_lossy().into_owned(),
@@ -140,6 +153,7 @@ pub(super) fn planned(
     if let Some(start) = &start {
         let _ = writeln!(text, "  state   {start}");
     }
+    text += &super::guest::edits(&guest.changes);
     let value = json!({
         "schema": 1,
         "plan": {
@@ -153,8 +167,9 @@ pub(super) fn planned(
             "file_bytes_at_most": need.at_most,
             "free_bytes": place.map(|(_, _, room)| room),
             "state": start,
-            "edits": [],
-            "warnings": disk.warnings,
+            "guest": guest.facts,
+            "edits": guest.changes,
+            "warnings": disk.warnings.iter().chain(&guest.warnings).collect::<Vec<_>>(),
         }
     });
     Ok((text, value))

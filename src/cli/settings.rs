@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Align, Args, Checksums, Color, Compress, Context, Level, ProgressForm, Threads};
+use super::args::{Align, Args, Checksums, Color, Compress, Level, ProgressForm, Threads};
 use super::config::Site;
+use super::guest;
 use super::size::Size;
-use crate::disk::{OpenOptions, Warning};
+use crate::disk::OpenOptions;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::gzip::Effort;
 use crate::pipeline::{Compression, Job, plan};
@@ -17,6 +18,7 @@ pub(super) enum Mode {
     Check,
     DryRun,
     Verify,
+    ListEdits,
 }
 
 /// A settled command.
@@ -27,8 +29,6 @@ pub(super) struct Settings {
     /// The image goes to standard output.
     pub(super) to_stdout: bool,
     pub(super) progress: ProgressForm,
-    /// The guest is left untouched although nobody said that this is wanted.
-    pub(super) untouched: bool,
 }
 
 /// How to talk; needed before anything can fail.
@@ -69,6 +69,7 @@ fn usage(message: impl Into<String>) -> Error {
 /// `Usage` or `Config`.
 pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
     let mode = match args {
+        Args { list_edits: true, .. } => Mode::ListEdits,
         Args { verify: true, .. } => Mode::Verify,
         Args { check: true, .. } => Mode::Check,
         Args { dry_run: true, .. } => Mode::DryRun,
@@ -76,19 +77,6 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
     };
     site.or(args.color, "color")?;
     let progress = site.or(args.progress, "progress")?.unwrap_or(ProgressForm::Auto);
-    let context = match args.no_context {
-        true => Some(Context::Off),
-        false => site.or(args.context, "context")?,
-    };
-    if context == Some(Context::Require) && mode != Mode::Verify {
-        return Err(Error::new(
-            Kind::Unsupported,
-            "context-unsupported",
-            "this version cannot prepare guests, so it cannot do what --context require asks for",
-        )
-        .remedy("say --no-context to convert the disk as it is"));
-    }
-    let untouched = context != Some(Context::Off);
     let to_stdout = is_stdout(args.output.as_deref());
     if args.inputs.iter().any(|input| input.as_os_str() == "-") {
         return Err(usage("a disk is read by position: standard input cannot be one")
@@ -97,14 +85,14 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
     if to_stdout && args.inputs.len() > 1 {
         return Err(usage("only one disk can go to standard output"));
     }
-    let jobs = jobs(args, site, mode, untouched)?;
-    if mode != Mode::Verify {
+    let jobs = jobs(args, site, mode)?;
+    if !matches!(mode, Mode::Verify | Mode::ListEdits) {
         refuse_same_outputs(&jobs)?;
     }
-    Ok(Settings { mode, jobs, to_stdout, progress, untouched })
+    Ok(Settings { mode, jobs, to_stdout, progress })
 }
 
-fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job>> {
+fn jobs(args: &Args, site: &Site, mode: Mode) -> Result<Vec<Job>> {
     let compression = match site.or(args.compress, "compress")?.unwrap_or(Compress::Gz) {
         Compress::Gz => Compression::Gz,
         Compress::None => Compression::None,
@@ -121,16 +109,13 @@ fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job
         salvage: args.salvage,
         align: align.map(|size| size.0),
     };
+    let guest = guest::wanted(args, site, mode)?;
     let job = |input: &PathBuf| {
         let output = match mode {
             Mode::Verify => input.clone(),
             _ => output_for(input, args.output.as_deref(), args.inputs.len(), compression)?,
         };
         let defaults = Job::new(input, output);
-        let warning = Warning::new(
-            "guest-untouched",
-            "the guest was not prepared for the cloud: this version cannot do that",
-        );
         Ok(Job {
             open: open.clone(),
             compression,
@@ -140,7 +125,7 @@ fn jobs(args: &Args, site: &Site, mode: Mode, untouched: bool) -> Result<Vec<Job
             threads: threads.map_or(defaults.threads, |threads| threads.0),
             force: args.force,
             restart: args.restart,
-            warnings: if untouched { vec![warning] } else { Vec::new() },
+            guest: guest.clone(),
             input: defaults.input,
             output: defaults.output,
         })

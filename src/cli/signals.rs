@@ -10,6 +10,7 @@ use signal_hook::flag;
 
 use super::talk::Talk;
 use crate::error::{Error, Kind, Result};
+use crate::guest::prepare::THREAD;
 
 /// From now on a signal puts its number into `stop`.
 pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
@@ -42,6 +43,10 @@ pub(super) fn watch(stop: &Arc<AtomicUsize>) -> Result<()> {
 /// memory that is wanting.)
 pub(super) fn end_at_a_panic() {
     std::panic::set_hook(Box::new(|panic| {
+        // There a panic is a damaged file system, and an error that somebody waits for.
+        if std::thread::current().name() == Some(THREAD) {
+            return;
+        }
         let text = format!(
             "error: a fault of this program: {panic}\n  to do: run the same command again, it \
              continues; if it happens again, report it\n"

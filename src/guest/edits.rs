@@ -1,5 +1,6 @@
 //! The edits by name, and what an edit may do.
 
+pub mod authorized_key;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -5,10 +5,13 @@ pub mod edits;
 pub mod ext;
 pub mod facts;
 pub mod filesystem;
+pub mod fstab;
+pub mod inspect;
 pub mod mounted;
 pub mod prepare;
 pub mod text;
 pub mod tree;
+pub mod verdict;
 pub mod volumes;
 
 #[cfg(test)]

@@ -13,15 +13,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::block::Block;
 use super::edits::{self, Bench, Change, EditOptions, Run};
 use super::ext::{self, Ext};
 use super::facts::Facts;
 use super::inspect::{self, Candidate, Mounts};
 use super::mounted::MountedTree;
+use super::verdict::{self, Finding};
 use super::volumes::{self, Holds, Volume};
+use crate::digest::hex;
 use crate::disk::overlay::{Budget, Edited, Limits, Overlay};
-use crate::disk::{Content, Disk, Warning};
+use crate::disk::{Disk, Warning};
 use crate::error::{Error, Kind, Result};
 
 /// What happens to a guest that cannot be prepared.
@@ -51,8 +55,8 @@ pub struct Wanted {
     pub now: Option<i64>,
     /// How much it may cost.
     pub limits: Limits,
-    /// Count what emptying the free space would save.
-    pub measure_free: bool,
+    /// Look at what comes out, too: how it would fare, and what emptying its free space would save.
+    pub examine: bool,
 }
 
 impl Default for Wanted {
@@ -64,7 +68,7 @@ impl Default for Wanted {
             options: EditOptions::default(),
             now: None,
             limits: Limits::default(),
-            measure_free: false,
+            examine: false,
         }
     }
 }
@@ -80,8 +84,25 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// What identifies the changes: equal for equal bytes.
     pub digest: String,
-    /// Bytes that are stored and that no file uses, if they were to be counted.
+    /// Bytes that are stored and that no file uses, if it was to be examined.
     pub free: Option<u64>,
+    /// What the prepared guest will do in a cloud, if it was to be examined.
+    pub outlook: Vec<Finding>,
+}
+
+impl Report {
+    /// One line that is the same if, and only if, image and record would say the same of the guest.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub fn fingerprint(&self) -> Result<String> {
+        let Report { facts, changes, warnings, digest, free: _, outlook: _ } = self;
+        serde_json::to_vec(&(facts, changes, warnings, digest))
+            .map(|text| hex(&Sha256::digest(text)))
+            .map_err(|e| {
+                Error::new(Kind::Internal, "guest-report", "cannot encode").because(e.into())
+            })
+    }
 }
 
 /// Prepares the guest in `disk`. Returns the disk with the changes on it, if there are any.
@@ -165,7 +186,11 @@ struct Served {
     trouble: Option<Error>,
 }
 
-fn work(disk: Arc<dyn Disk>, wanted: &Wanted, budget: &Arc<Budget>) -> Result<(Option<Edited>, Report)> {
+fn work(
+    disk: Arc<dyn Disk>,
+    wanted: &Wanted,
+    budget: &Arc<Budget>,
+) -> Result<(Option<Edited>, Report)> {
     let recovered = recover(disk, budget)?;
     let mut troubles = recovered.troubles;
     let below: Arc<dyn Disk> = Arc::new(recovered.disk);
@@ -182,14 +207,15 @@ fn work(disk: Arc<dyn Disk>, wanted: &Wanted, budget: &Arc<Budget>) -> Result<(O
         }
     }
     drop(before);
-    let mut guest = Guest { wanted, volumes, served, warnings: found.warnings };
+    let outlook = Vec::new();
+    let mut guest = Guest { wanted, volumes, served, warnings: found.warnings, outlook };
     let (facts, changes) = guest.edit()?;
     let mut report = Report { facts: Some(facts), changes, ..Report::default() };
-    if wanted.measure_free {
+    if wanted.examine {
         report.free = Some(guest.stored_free()?);
     }
     guest.edit_volumes(&mut report)?;
-    report.warnings = guest.warnings;
+    (report.warnings, report.outlook) = (guest.warnings, guest.outlook);
     drop((guest.volumes, guest.served, block));
     let overlay = Arc::into_inner(overlay).ok_or_else(|| {
         Error::new(Kind::Internal, "guest-overlay", "something still holds the overlay")
@@ -242,8 +268,8 @@ fn described(volume: &Volume) -> String {
 const NEEDED: [&str; 8] = ["/", "/etc", "/usr", "/var", "/boot", "/home", "/root", "/tmp"];
 
 fn is_needed(at: &str) -> bool {
-    let below = |top: &&str| at.strip_prefix(**top).is_some_and(|rest| rest.starts_with('/'));
-    NEEDED.contains(&at) || NEEDED[1..].iter().any(|top| below(&top))
+    let below = |top: &&str| at.strip_prefix(*top).is_some_and(|rest| rest.starts_with('/'));
+    NEEDED.contains(&at) || NEEDED[1..].iter().any(below)
 }
 
 fn unsupported(place: &str, volume: &Volume) -> Error {
@@ -261,6 +287,7 @@ struct Guest<'a> {
     /// The ext file systems among them, by index.
     served: BTreeMap<usize, Served>,
     warnings: Vec<Warning>,
+    outlook: Vec<Finding>,
 }
 
 impl Guest<'_> {
@@ -288,6 +315,10 @@ impl Guest<'_> {
         }
         let Bench { changes, warnings, .. } = bench;
         self.warnings.extend(warnings);
+        if self.wanted.examine {
+            let after = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
+            self.outlook = verdict::findings(&after);
+        }
         tree.finish()?;
         Ok((facts, changes))
     }
@@ -295,7 +326,7 @@ impl Guest<'_> {
     /// The volume with the root file system.
     fn root(&self) -> Result<usize> {
         let mut candidates = Vec::new();
-        for (index, volume) in self.volumes.iter().enumerate() {
+        for index in 0..self.volumes.len() {
             let trouble = self.served.get(&index).map(|served| served.trouble.as_ref());
             let tree = match trouble {
                 Some(None) => Some(self.tree_of(index)?),
@@ -328,7 +359,8 @@ impl Guest<'_> {
     }
 
     fn open(&self, index: usize) -> Result<Ext> {
-        let (Some(volume), Some(served)) = (self.volumes.get(index), self.served.get(&index)) else {
+        let (Some(volume), Some(served)) = (self.volumes.get(index), self.served.get(&index))
+        else {
             let message = "a volume is not an ext file system";
             return Err(Error::new(Kind::Unsupported, "guest-fs-unsupported", message));
         };
@@ -356,7 +388,8 @@ impl Guest<'_> {
                     });
                 }
                 Err(error) => {
-                    let message = format!("{at} on {} is left as it is: {error}", described(volume));
+                    let message =
+                        format!("{at} on {} is left as it is: {error}", described(volume));
                     self.warnings.push(Warning::new("volume-untouched", message));
                     None
                 }
@@ -380,7 +413,8 @@ impl Guest<'_> {
                         action: action.to_owned(),
                     }),
                     Err(error) if is_refusal(&error) && error.code() != "guest-limit" => {
-                        let message = format!("{}: not done on {}: {error}", edit.name, described(volume));
+                        let message =
+                            format!("{}: not done on {}: {error}", edit.name, described(volume));
                         self.warnings.push(Warning::new("volume-untouched", message));
                     }
                     Err(error) => return Err(error),

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::SEGMENT;
 use super::gzip::{self, Effort};
 use super::journal::Work;
+use super::opened::Opened;
 use super::progress::{Event, Listener, Silent};
 use super::sink::FILE_DIGESTS;
 use crate::digest::Algorithm;
-use crate::disk::{Disk, OpenDisk, OpenOptions, Warning};
+use crate::disk::{Disk, OpenOptions};
 use crate::error::Result;
+use crate::guest::prepare::Wanted;
 
 /// Threads beyond this gain nothing by default: the raw digests are one chain (0.6 s per GiB),
 /// and each thread needs some MiB.
@@ -59,8 +61,8 @@ pub struct Job {
     pub force: bool,
     /// Throw unfinished work away.
     pub restart: bool,
-    /// Warnings for the record that the caller has already.
-    pub warnings: Vec<Warning>,
+    /// What is to be done with the guest.
+    pub guest: Wanted,
 }
 
 impl Job {
@@ -78,14 +80,14 @@ impl Job {
             threads: cores.min(MAX_DEFAULT_THREADS),
             force: false,
             restart: false,
-            warnings: Vec::new(),
+            guest: Wanted::default(),
         }
     }
 
     /// Everything that shapes the bytes of image and record.
-    pub(super) fn work(&self, disk: &OpenDisk) -> Result<Work> {
+    pub(super) fn work(&self, opened: &Opened) -> Result<Work> {
         let checksums: Vec<_> = self.checksums.iter().map(Algorithm::to_string).collect();
-        let warnings: Vec<_> = self.warnings.iter().map(|w| w.code.as_str()).collect();
+        let Opened { disk, guest } = opened;
         let packing = match self.compression {
             Compression::Gz => {
                 format!("gz {} level {} segment {SEGMENT}", gzip::ENGINE, self.effort)
@@ -98,7 +100,7 @@ impl Job {
             format!("checksum {}", checksums.join(",")),
             format!("bytes {}", disk.size()),
             format!("salvage {}", self.open.salvage),
-            format!("warnings {}", warnings.join(",")),
+            format!("guest {}", guest.fingerprint()?),
         ];
         Ok(Work::new(options, disk.fingerprint()?))
     }

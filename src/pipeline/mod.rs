@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! job.rs       what to convert, and how
+//! opened.rs    the disk, with the guest's edits on it
 //! plan.rs      what is there already, what is to do
 //! space.rs     how much room it needs
 //! export.rs    the one pass            segments.rs, workers.rs, digester.rs, sink.rs, gzip/
@@ -17,6 +18,7 @@ pub mod gzip;
 mod job;
 pub mod journal;
 mod lock;
+mod opened;
 pub mod place;
 pub mod plan;
 mod pool;
@@ -33,12 +35,13 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::digest::{Algorithm, DigestSet, Digests};
-use crate::disk::{self, Damage, Disk, OpenDisk};
+use crate::disk::{Damage, Disk, OpenDisk};
 use crate::error::{Error, Kind, Result};
 use commit::Committer;
 use export::{Export, Exported};
 pub use job::{Compression, Control, Job, MAX_DEFAULT_THREADS};
 use journal::{Journal, Line, Work};
+pub use opened::{Opened, open};
 use place::Place;
 use plan::{Start, Unfinished};
 use progress::Event;
@@ -75,12 +78,11 @@ pub struct Outcome {
 /// Nothing is left under the output's name unless it is complete. After `Interrupted` and `Io`
 /// the unfinished work is kept and the same call continues it.
 pub fn convert(job: &Job, control: &Control) -> Result<Outcome> {
-    let disk = disk::open(&job.input, &job.open)?;
-    tell_surroundings(&disk, control);
+    let opened = open(job, control)?;
     let place = Place::new(&job.output)?;
-    let work = job.work(&disk)?;
+    let work = job.work(&opened)?;
     let lock = lock::Lock::take(&place)?;
-    let result = convert_locked(job, control, &disk, &place, &work);
+    let result = convert_locked(job, control, &opened, &place, &work);
     if let Err(error) = &result {
         tidy_after(error, &place);
     }
@@ -104,13 +106,14 @@ pub struct Preview {
 ///
 /// # Errors
 /// Those that it would begin with.
-pub fn preview(job: &Job, disk: &OpenDisk, control: &Control) -> Result<Preview> {
+pub fn preview(job: &Job, opened: &Opened, control: &Control) -> Result<Preview> {
     let place = Place::new(&job.output)?;
     place.check_state()?;
     lock::Lock::look(&place)?;
     rustix::fs::access(&place.folder, rustix::fs::Access::WRITE_OK)
         .map_err(|e| place::cannot_create(&place.folder, e.into()))?;
-    let plan = plan::look(job, disk, &place, &job.work(disk)?, control)?;
+    let disk = &opened.disk;
+    let plan = plan::look(job, disk, &place, &job.work(opened)?, control)?;
     let room = space::free(&place)?;
     let unfinished = match &plan.start {
         Start::Continue(unfinished) => Some(unfinished),
@@ -124,10 +127,11 @@ pub fn preview(job: &Job, disk: &OpenDisk, control: &Control) -> Result<Preview>
 fn convert_locked(
     job: &Job,
     control: &Control,
-    disk: &OpenDisk,
+    opened: &Opened,
     place: &Place,
     work: &Work,
 ) -> Result<Outcome> {
+    let disk = &opened.disk;
     let plan = plan::look(job, disk, place, work, control)?;
     plan.notes.iter().for_each(|note| control.note(note));
     let (unfinished, status) = match plan.start {
@@ -150,7 +154,7 @@ fn convert_locked(
         }
     };
     space::check(job, disk, place, unfinished.as_ref(), control)?;
-    let record = export_to_place(job, control, disk, place, work, unfinished)?;
+    let record = export_to_place(job, control, opened, place, work, unfinished)?;
     // Somebody may have put something there while we worked.
     plan::refuse_foreign_output(job, place, work, control)?;
     finish(place, &record, true)?;
@@ -162,16 +166,16 @@ fn convert_locked(
 /// # Errors
 /// `BrokenPipe` if the reader goes away.
 pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Result<Outcome> {
-    let disk = disk::open(&job.input, &job.open)?;
-    tell_surroundings(&disk, control);
-    let work = job.work(&disk)?;
+    let opened = open(job, control)?;
+    let disk = &opened.disk;
+    let work = job.work(&opened)?;
     let out = Out::Stream(out);
     let sink = match job.compression {
         Compression::Gz => Sink::gzip(out, job.effort)?,
         Compression::None => Sink::raw(out, disk.size())?,
     };
-    let exported = export(job, control, &disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
-    let record = conclude(job, &disk, &work, exported, "-".to_owned())?.record;
+    let exported = export(job, control, disk, sink, DigestSet::new(&job.raw_algorithms()), None)?;
+    let record = conclude(job, &opened, &work, exported, "-".to_owned())?.record;
     Ok(Outcome { record, status: Status::Converted })
 }
 
@@ -185,11 +189,12 @@ pub fn tell_surroundings(disk: &OpenDisk, control: &Control) {
 fn export_to_place(
     job: &Job,
     control: &Control,
-    disk: &OpenDisk,
+    opened: &Opened,
     place: &Place,
     work: &Work,
     unfinished: Option<Unfinished>,
 ) -> Result<Record> {
+    let disk = &opened.disk;
     let (sink, digests, committer) = match unfinished {
         None => begin(job, disk, place, work)?,
         Some(unfinished) => {
@@ -204,7 +209,7 @@ fn export_to_place(
     };
     let part = committer.part.try_clone().map_err(|e| commit::sync_error(&place.part, e))?;
     let exported = export(job, control, disk, sink, digests, Some(committer))?;
-    let Concluded { record, journal } = conclude(job, disk, work, exported, place.name())?;
+    let Concluded { record, journal } = conclude(job, opened, work, exported, place.name())?;
     part.sync_all().map_err(|e| commit::sync_error(&place.part, e))?;
     if let Some(mut journal) = journal {
         journal.append(&Line::Finished { record: record.to_text()? })?;
@@ -307,11 +312,12 @@ struct Concluded {
 /// Ends the sink and builds the record, after a last look at the source.
 fn conclude(
     job: &Job,
-    disk: &OpenDisk,
+    opened: &Opened,
     work: &Work,
     exported: Exported,
     name: String,
 ) -> Result<Concluded> {
+    let Opened { disk, guest } = opened;
     let Exported { sink, raw, journal } = exported;
     let raw = raw.ok_or_else(|| {
         Error::new(Kind::Internal, "incomplete", "the end of the disk was not reached")
@@ -342,9 +348,9 @@ fn conclude(
             bytes,
             digests: record::named(&file),
         },
-        guest: None,
-        edits: Vec::new(),
-        warnings: job.warnings.iter().chain(&disk.warnings).cloned().collect(),
+        guest: guest.facts.clone(),
+        edits: guest.changes.clone(),
+        warnings: disk.warnings.iter().chain(&guest.warnings).cloned().collect(),
         damage: disk.damage(),
         crc32: format!("{crc:08x}"),
         fingerprint: fingerprint(work)?,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Algorithm;
 use crate::disk::{Damage, Warning};
 use crate::error::{Error, Kind, Result};
+use crate::guest::edits::Change;
+use crate::guest::facts::Facts;
 
 /// Version of the record's form.
 pub const SCHEMA: u32 = 1;
@@ -28,10 +30,10 @@ pub struct Record {
     pub raw: RawImage,
     /// The file that was written.
     pub file: ImageFile,
-    /// The guest in the disk: null until guests are looked at.
-    pub guest: Option<serde_json::Value>,
+    /// The guest in the disk: null if it was left alone.
+    pub guest: Option<Facts>,
     /// What was changed in the guest.
-    pub edits: Vec<serde_json::Value>,
+    pub edits: Vec<Change>,
     /// Findings that did not stop the work.
     pub warnings: Vec<Warning>,
     /// Ranges that `--salvage` went past.
