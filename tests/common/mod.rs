@@ -1,6 +1,7 @@
 //! What all tests use: the program, a folder of one's own, judges, and VDIs made to measure.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod lvm;
 pub mod vdi;
 
 use std::ffi::OsStr;
