@@ -16,9 +16,6 @@ mod mbr;
 mod striped;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use super::block::{Block, Pieces};

@@ -66,9 +66,11 @@ const FILESYSTEMS: &[Magic] = &[
     magic("gfs2", 65536, b"\x01\x16\x19\x70\0\0\0\x01"),
     magic("iso9660", 32769, b"CD001"),
     magic("udf", 32769, b"BEA01"),
-    // UFS1 and UFS2 in both byte orders.
+    // UFS1 and UFS2, which is in two places, in both byte orders.
     magic("ufs", 9564, b"\x54\x19\x01\0"),
     magic("ufs", 9564, b"\0\x01\x19\x54"),
+    magic("ufs", 9564, b"\x19\x01\x54\x19"),
+    magic("ufs", 9564, b"\x19\x54\x01\x19"),
     magic("ufs", 66908, b"\x19\x01\x54\x19"),
     magic("ufs", 66908, b"\x19\x54\x01\x19"),
     magic("VMFS_volume_member", 1 << 20, b"\x0d\xd0\x01\xc0"),
