@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// How a guest starts its services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
     /// systemd.
     Systemd,
-    /// SysV init; rc scripts.
+    /// SysV init; rc scripts. Also RHEL 6, whose upstart does no more than run them.
     Sysv,
     /// Upstart.
     Upstart,
@@ -19,6 +19,7 @@ pub enum Init {
     /// runit.
     Runit,
     /// Something else, or nothing that was recognised.
+    #[default]
     Unknown,
 }
 
@@ -58,7 +59,7 @@ pub struct Mount {
 }
 
 /// What a guest is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The distribution's short name, `debian`, `centos`, from `ID` of os-release or the like.
     pub os: Option<String>,
@@ -66,23 +67,41 @@ pub struct Facts {
     pub os_version: Option<String>,
     /// Its full name, for a person.
     pub os_name: Option<String>,
+    /// Distributions that it is like, nearest first: `ID_LIKE` of os-release.
+    #[serde(default)]
+    pub os_like: Vec<String>,
     /// `x86_64`, `i486`, `aarch64`, … by the ELF header of its shell or init.
     pub os_arch: Option<String>,
     /// How it starts its services.
     pub init: Init,
     /// Its SSH server.
     pub ssh: Option<SshServer>,
+    /// What makes new SSH host keys when there are none: path of the unit or init script. None on
+    /// Debian, where only the package's installation does.
+    #[serde(default)]
+    pub ssh_hostkey_regenerator: Option<String>,
     /// `grub2`, `grub`, `extlinux`, `lilo`, `systemd-boot`.
     pub bootloader: Option<String>,
     /// `bios`, `uefi`, or `both`, by what is there to boot from.
     pub firmware: Option<String>,
     /// Its kernels, newest first.
     pub kernels: Vec<Kernel>,
+    /// The kernel command lines of its boot menus, each once, in the menus' order.
+    #[serde(default)]
+    pub command_lines: Vec<String>,
     /// The bus that its disk has to be on: `virtio`, `scsi`, `sata` or `ide`.
     pub disks_bus: String,
+    /// Devices that its configuration calls by names which another bus does not have, such as
+    /// `/dev/sda1`: in fstab, crypttab and the command lines.
+    #[serde(default)]
+    pub bus_devices: Vec<String>,
+    /// Files that tie its network to the machine it comes from: by a hardware address, or by the
+    /// name that an interface of VirtualBox has.
+    #[serde(default)]
+    pub network_pins: Vec<String>,
     /// Whether it has swap.
     pub swap: bool,
-    /// Whether cloud-init is there.
+    /// Whether cloud-init is there, and neither disabled nor masked.
     pub cloud_init: bool,
     /// Whether OpenNebula's own contextualization is there.
     pub one_context: bool,

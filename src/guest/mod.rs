@@ -3,8 +3,11 @@
 pub mod block;
 pub mod edits;
 pub mod facts;
+pub mod fstab;
+pub mod inspect;
 pub mod text;
 pub mod tree;
+pub mod verdict;
 pub mod volumes;
 
 #[cfg(test)]

@@ -1,0 +1,200 @@
+//! Will it work in the cloud? What the facts of a guest mean, in plain words.
+
+use super::facts::{Facts, Init};
+use super::inspect::proved_bus;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// It may fail, or needs something from the user.
+    Warn,
+    /// It will fail.
+    Bad,
+}
+
+/// One thing that the facts say.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// A stable name.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// For a person, with what to do.
+    pub text: String,
+}
+
+fn ok(code: &'static str, text: impl Into<String>) -> Finding {
+    Finding { code, severity: Severity::Ok, text: text.into() }
+}
+
+fn warn(code: &'static str, text: impl Into<String>) -> Finding {
+    Finding { code, severity: Severity::Warn, text: text.into() }
+}
+
+fn bad(code: &'static str, text: impl Into<String>) -> Finding {
+    Finding { code, severity: Severity::Bad, text: text.into() }
+}
+
+/// What the facts of a guest as it is now say about its future in a cloud on KVM: will it boot,
+/// will it have a network, how would anyone log in. In this order, always the same for the same
+/// facts.
+pub fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![processor(facts), bus(facts)];
+    findings.push(devices(facts));
+    findings.push(boot_loader(facts));
+    findings.extend(firmware(facts));
+    findings.push(services(facts));
+    findings.push(network(facts));
+    findings.push(login(facts));
+    findings.extend(selinux(facts));
+    findings
+}
+
+/// The worst of them; `Ok` if there are none.
+pub fn worst(findings: &[Finding]) -> Severity {
+    findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
+}
+
+fn processor(facts: &Facts) -> Finding {
+    match facts.os_arch.as_deref() {
+        Some(arch @ ("x86_64" | "i486")) => ok("arch-x86", format!("runs on {arch}")),
+        Some(arch) => warn("arch-other", format!("needs a cloud with {arch} processors")),
+        None => warn("arch-unknown", "no program found that tells the processor it is for"),
+    }
+}
+
+fn bus(facts: &Facts) -> Finding {
+    let Some(kernel) = facts.kernels.first() else {
+        return warn(
+            "kernel-missing",
+            "no kernel found in the guest: nothing tells whether it boots",
+        );
+    };
+    let version = &kernel.version;
+    match proved_bus(kernel) {
+        Some("virtio") => ok("bus-virtio", format!("kernel {version} boots from a virtio disk")),
+        Some(bus) => warn(
+            "bus-not-virtio",
+            format!(
+                "kernel {version} is known to boot from a {bus} disk, not from virtio; \
+                 for that add virtio_blk and virtio_pci to its initramfs"
+            ),
+        ),
+        None if kernel.drivers_known => bad(
+            "bus-no-driver",
+            format!(
+                "kernel {version} has no driver for a cloud's disk before its root is mounted; \
+                 add virtio_blk and virtio_pci to its initramfs"
+            ),
+        ),
+        None => warn(
+            "drivers-unknown",
+            format!(
+                "cannot tell which disk drivers kernel {version} has: \
+                 test that it boots from a {} disk",
+                facts.disks_bus
+            ),
+        ),
+    }
+}
+
+/// Names of devices that another bus does not have.
+fn devices(facts: &Facts) -> Finding {
+    let devices = facts.bus_devices.join(", ");
+    if facts.bus_devices.is_empty() {
+        return ok("devices-stable", "disks are called by names that hold on every bus");
+    }
+    let same = |prefix: &str| facts.bus_devices.iter().all(|device| device.starts_with(prefix));
+    let kept = match facts.disks_bus.as_str() {
+        "sata" | "scsi" => same("/dev/sd"),
+        // Old drivers call an IDE disk hda, libata calls it sda: it stays what it is.
+        "ide" => same("/dev/sd") || same("/dev/hd"),
+        _ => false,
+    };
+    if kept {
+        let bus = &facts.disks_bus;
+        return warn(
+            "devices-by-bus",
+            format!(
+                "fstab or boot menu name {devices}: right on a {bus} disk only; the edit boot-uuid makes it UUIDs"
+            ),
+        );
+    }
+    bad(
+        "devices-lost",
+        format!(
+            "fstab or boot menu name {devices}, which a {} disk does not have; use the edit boot-uuid",
+            facts.disks_bus
+        ),
+    )
+}
+
+fn boot_loader(facts: &Facts) -> Finding {
+    match facts.bootloader.as_deref() {
+        Some("lilo") => warn(
+            "loader-lilo",
+            "LILO finds its kernel by disk addresses and names /dev/hda or the like: test that it boots, or install GRUB",
+        ),
+        Some(loader) => ok("loader-found", format!("starts by {loader}")),
+        None => warn(
+            "loader-missing",
+            "no boot loader's menu found: it boots only if the loader is on a file system that is not read here",
+        ),
+    }
+}
+
+fn firmware(facts: &Facts) -> Option<Finding> {
+    (facts.firmware.as_deref() == Some("uefi")).then(|| {
+        warn("firmware-uefi", "boots by UEFI only: the cloud has to start it with UEFI firmware")
+    })
+}
+
+fn services(facts: &Facts) -> Finding {
+    match facts.init {
+        Init::Unknown => {
+            warn("init-unknown", "its init system is not known: no service can be added to it")
+        }
+        _ => ok("init-known", "its init system is known"),
+    }
+}
+
+fn network(facts: &Facts) -> Finding {
+    if facts.network_pins.is_empty() {
+        return ok("network-free", "no network configuration is tied to the old machine");
+    }
+    warn(
+        "network-pinned",
+        format!(
+            "{} name a hardware address or interface of the old machine: the guest may have no network; use the edit network-dhcp",
+            facts.network_pins.join(", ")
+        ),
+    )
+}
+
+fn login(facts: &Facts) -> Finding {
+    if facts.ssh.is_none() {
+        return bad(
+            "login-no-ssh",
+            "no SSH server found: nobody can log in but on the console; install one",
+        );
+    }
+    if facts.cloud_init || facts.one_context {
+        let by = if facts.one_context { "OpenNebula's contextualization" } else { "cloud-init" };
+        return ok("login-by-key", format!("log in by SSH with the key that {by} puts in place"));
+    }
+    warn(
+        "login-needs-context",
+        "nothing in it takes a key from the cloud: use the edit context-scripts or authorized-keys",
+    )
+}
+
+fn selinux(facts: &Facts) -> Option<Finding> {
+    (facts.selinux.as_deref() == Some("enforcing"))
+        .then(|| ok("selinux-enforcing", "SELinux is enforcing: what is added gets labels"))
+}
+
+#[cfg(test)]
+mod tests;
