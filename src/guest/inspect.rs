@@ -27,7 +27,7 @@ use super::tree::{MAX_TEXT, NodeKind, Tree};
 use super::volumes::{Holds, Volume};
 use crate::disk::Warning;
 use crate::error::Result;
-pub use bus::disks_bus;
+pub use bus::{disks_bus, proved_bus};
 pub use mounts::{Absent, Mounts, mounts};
 pub use root::{Candidate, choose_root, is_root};
 
@@ -74,8 +74,9 @@ pub fn inspect(tree: &dyn Tree, volumes: &[Volume], mounts: &[(String, usize)]) 
 /// What the user should know of an inspection.
 pub fn warnings(facts: &Facts, mounts: &Mounts) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if !facts.kernels.first().is_some_and(|kernel| kernel.drivers_known) {
-        let message = match facts.kernels.first() {
+    let newest = facts.kernels.first();
+    if !newest.is_some_and(|kernel| kernel.drivers_known || proved_bus(kernel).is_some()) {
+        let message = match newest {
             Some(kernel) => format!("cannot tell which disk drivers kernel {} has", kernel.version),
             None => "no kernel found in the guest".to_owned(),
         };

@@ -1,6 +1,7 @@
 //! Will it work in the cloud? What the facts of a guest mean, in plain words.
 
 use super::facts::{Facts, Init};
+use super::inspect::proved_bus;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -66,7 +67,6 @@ fn processor(facts: &Facts) -> Finding {
 }
 
 fn bus(facts: &Facts) -> Finding {
-    let bus = &facts.disks_bus;
     let Some(kernel) = facts.kernels.first() else {
         return warn(
             "kernel-missing",
@@ -74,33 +74,31 @@ fn bus(facts: &Facts) -> Finding {
         );
     };
     let version = &kernel.version;
-    let proved = !kernel.drivers.is_empty() && (bus != "ide" || has_ide(&kernel.drivers));
-    match (bus.as_str(), proved) {
-        (_, false) if kernel.drivers_known => bad(
-            "bus-no-driver",
-            format!(
-                "kernel {version} has no driver for a disk of a cloud before its root is mounted; add virtio_blk and virtio_pci to its initramfs"
-            ),
-        ),
-        _ if !proved || !kernel.drivers_known && bus != "virtio" => warn(
-            "drivers-unknown",
-            format!(
-                "the initramfs of kernel {version} could not be read: test that it boots from a {bus} disk"
-            ),
-        ),
-        ("virtio", _) => ok("bus-virtio", format!("kernel {version} boots from a virtio disk")),
-        _ => warn(
+    match proved_bus(kernel) {
+        Some("virtio") => ok("bus-virtio", format!("kernel {version} boots from a virtio disk")),
+        Some(bus) => warn(
             "bus-not-virtio",
             format!(
-                "kernel {version} boots from a {bus} disk only; for virtio add virtio_blk and virtio_pci to its initramfs"
+                "kernel {version} is known to boot from a {bus} disk, not from virtio; \
+                 for that add virtio_blk and virtio_pci to its initramfs"
+            ),
+        ),
+        None if kernel.drivers_known => bad(
+            "bus-no-driver",
+            format!(
+                "kernel {version} has no driver for a cloud's disk before its root is mounted; \
+                 add virtio_blk and virtio_pci to its initramfs"
+            ),
+        ),
+        None => warn(
+            "drivers-unknown",
+            format!(
+                "cannot tell which disk drivers kernel {version} has: \
+                 test that it boots from a {} disk",
+                facts.disks_bus
             ),
         ),
     }
-}
-
-fn has_ide(drivers: &[String]) -> bool {
-    let ide = ["ata_piix", "piix", "ata_generic", "ide_generic"];
-    drivers.iter().any(|driver| ide.contains(&driver.as_str()))
 }
 
 /// Names of devices that another bus does not have.

@@ -50,12 +50,18 @@ const WAYS: [(&str, &[&str]); 11] = [
 ///    [`crate::guest::inspect::warnings`]).
 pub fn disks_bus(kernel: Option<&Kernel>) -> &'static str {
     let Some(kernel) = kernel else { return "virtio" };
-    let there = |driver: &&str| kernel.drivers.iter().any(|name| name == driver);
-    match WAYS.iter().find(|(_, drivers)| drivers.iter().all(|driver| there(driver))) {
-        Some((bus, _)) => bus,
+    match proved_bus(kernel) {
+        Some(bus) => bus,
         None if kernel.drivers_known => "ide",
         None => "virtio",
     }
+}
+
+/// The best bus that this kernel has all drivers for; `None` if it has none, as far as is known.
+pub fn proved_bus(kernel: &Kernel) -> Option<&'static str> {
+    let there = |driver: &&str| kernel.drivers.iter().any(|name| name == driver);
+    let way = WAYS.iter().find(|(_, drivers)| drivers.iter().all(|driver| there(driver)));
+    way.map(|(bus, _)| *bus)
 }
 
 #[cfg(test)]

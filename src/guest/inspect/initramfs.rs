@@ -66,11 +66,7 @@ pub(super) fn read(image: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<()> 
         // What follows takes at least its magic number from `rest`.
         match Form::of(rest) {
             Some(Form::Plain) => cpio::read(&mut rest, each)?,
-            Some(form) => {
-                let plain = unpack(form, &mut rest)?;
-                let limited = Limited { from: plain, budget: &mut budget };
-                archives(&mut BufReader::with_capacity(1 << 16, limited), each)?;
-            }
+            Some(form) => stream(form, &mut rest, &mut budget, each)?,
             None => {
                 return Err(io::Error::new(ErrorKind::Unsupported, "neither cpio nor compressed"));
             }
@@ -101,23 +97,38 @@ fn skip_zeros(from: &mut dyn BufRead) -> io::Result<()> {
     }
 }
 
-/// One stream of `rest`, unpacked. What is read leaves `rest` behind the stream.
-fn unpack<'a, 'i>(form: Form, rest: &'a mut &'i [u8]) -> io::Result<Box<dyn Read + 'a>>
-where
-    'i: 'a,
-{
-    Ok(match form {
-        Form::Plain => Box::new(rest),
-        Form::Gzip => Box::new(flate2::bufread::GzDecoder::new(rest)),
-        Form::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(rest, false, MAX_MEMORY_KIB)),
+/// Reads one compressed stream and leaves `rest` behind it.
+fn stream(
+    form: Form,
+    rest: &mut &[u8],
+    budget: &mut u64,
+    each: &mut dyn FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut read = |plain: &mut dyn Read| {
+        let limited = Limited { from: plain, budget };
+        archives(&mut BufReader::with_capacity(1 << 16, limited), each)
+    };
+    match form {
+        Form::Plain => read(rest),
+        Form::Gzip => read(&mut flate2::bufread::GzDecoder::new(rest)),
+        Form::Xz => read(&mut lzma_rust2::XzReader::new_mem_limit(rest, false, MAX_MEMORY_KIB)),
         Form::Zstd => {
             let window = u64::from(MAX_MEMORY_KIB) << 10;
-            let stream = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(rest, window);
-            Box::new(stream.map_err(io::Error::other)?)
+            let plain = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(rest, window);
+            read(&mut plain.map_err(io::Error::other)?)
         }
-        Form::Lz4Legacy => Box::new(Lz4Legacy { rest, block: Vec::new(), at: 0 }),
-        Form::Lzma => Box::new(lzma_rust2::LzmaReader::new_mem_limit(rest, MAX_MEMORY_KIB, None)?),
-    })
+        Form::Lz4Legacy => read(&mut Lz4Legacy { rest, block: Vec::new(), at: 0 }),
+        Form::Lzma => {
+            let whole = *rest;
+            let mut plain = lzma_rust2::LzmaReader::new_mem_limit(whole, MAX_MEMORY_KIB, None)?;
+            read(&mut plain)?;
+            // It reads ahead of the stream's end.
+            let (behind, ahead) = plain.into_parts();
+            let unread = behind.len() + ahead.len();
+            *rest = whole.get(whole.len().saturating_sub(unread)..).unwrap_or_default();
+            Ok(())
+        }
+    }
 }
 
 /// Ends with an error when the budget is used up.

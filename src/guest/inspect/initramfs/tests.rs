@@ -9,7 +9,9 @@ use crate::guest::inspect::tests::judge;
 
 fn names(image: &[u8]) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    read(image, &mut |name| drop(found.insert(String::from_utf8_lossy(name).into_owned())))?;
+    read(image, &mut |name| {
+        found.insert(String::from_utf8_lossy(name).into_owned());
+    })?;
     Ok(found)
 }
 
@@ -166,7 +168,7 @@ fn hostile_headers() {
         assert!(names(&header(name, size)).is_err(), "{name} {size}");
     }
     let mut signs = header(2, 0);
-    signs[6] = b'+';
+    signs[14] = b'+';
     signs.extend(b"a\0");
     assert!(names(&signs).is_err());
     for magic in [&b"070707"[..], b"BZh9", b"\x89LZO", b"MZ", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"] {
