@@ -1,5 +1,17 @@
 //! The edits by name, and what an edit may do.
 
+// Access and secrets.
+pub mod accounts;
+mod dropbear;
+pub mod machine_id;
+pub mod password;
+pub mod secrets;
+mod shell_variable;
+pub mod sshd;
+pub mod sysprep;
+#[cfg(test)]
+mod trial;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
