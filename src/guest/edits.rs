@@ -2,9 +2,12 @@
 
 // Access and secrets.
 pub mod accounts;
+pub mod authorized_key;
 mod dropbear;
+pub mod hostkeys;
 pub mod machine_id;
 pub mod password;
+mod public_key;
 pub mod secrets;
 mod shell_variable;
 pub mod sshd;

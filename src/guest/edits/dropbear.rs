@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Bench, shell_variable};
 use crate::error::Result;
 use crate::guest::facts::SshServer;
-use crate::guest::tree::Attributes;
+use crate::guest::tree::{Attributes, MAX_TEXT};
 
 /// Where the server is.
 pub(super) const SERVERS: [&str; 5] = [
@@ -47,6 +47,19 @@ pub(super) fn installed(bench: &Bench<'_>) -> Result<bool> {
         found = found || bench.exists(server)?;
     }
     Ok(found)
+}
+
+/// Whether it makes missing host keys by itself with `-R`; without that option, before 2013.60, it
+/// would not start with it. Its own help text tells.
+pub(super) fn knows_r(bench: &Bench<'_>) -> Result<bool> {
+    let help = b"Create hostkeys as required";
+    for server in SERVERS {
+        let program = bench.tree.read(Path::new(server), MAX_TEXT)?.unwrap_or_default();
+        if program.windows(help.len()).any(|window| window == help) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Part of `sshd-keys-only`: no password logins (`-s`).
