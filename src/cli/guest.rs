@@ -57,12 +57,12 @@ fn names(typed: &[String], site: &Site, key: &str) -> Result<Vec<&'static str>> 
         typed.join(",")
     };
     let kind = if typed.is_empty() { Kind::Config } else { Kind::Usage };
-    let known = |name: &str| edits::ALL.iter().map(|edit| edit.name).find(|known| *known == name);
+    let known = |name: &str| edits::all().map(|(known, ..)| known).find(|known| *known == name);
     let words = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     words
         .map(|name| {
             known(name).ok_or_else(|| {
-                let all: Vec<_> = edits::ALL.iter().map(|edit| edit.name).collect();
+                let all: Vec<_> = edits::all().map(|(name, ..)| name).collect();
                 Error::new(kind, "edit-unknown", format!("there is no edit '{name}'"))
                     .remedy(format!("the edits are {} (see --list-edits)", all.join(", ")))
             })
@@ -129,13 +129,14 @@ fn epoch() -> Result<Option<i64>> {
 /// What `--list-edits` prints.
 pub(super) fn list() -> (String, serde_json::Value) {
     let mut text = String::new();
-    for edit in edits::ALL {
-        let default = if edit.default { "on" } else { "off" };
-        let _ = writeln!(text, "{:<18} {default:<4} {}", edit.name, edit.reason);
+    for (name, default, reason) in edits::all() {
+        let default = if default { "on" } else { "off" };
+        let _ = writeln!(text, "{name:<18} {default:<4} {reason}");
     }
-    let list: Vec<_> = edits::ALL
-        .iter()
-        .map(|edit| serde_json::json!({"name": edit.name, "default": edit.default, "reason": edit.reason}))
+    let list: Vec<_> = edits::all()
+        .map(|(name, default, reason)| {
+            serde_json::json!({"name": name, "default": default, "reason": reason})
+        })
         .collect();
     (text, serde_json::json!({"schema": 1, "edits": list}))
 }

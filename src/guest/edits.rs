@@ -1,6 +1,20 @@
 //! The edits by name, and what an edit may do.
 
+// Access and secrets.
+pub mod accounts;
 pub mod authorized_key;
+mod dropbear;
+pub mod hostkeys;
+pub mod machine_id;
+pub mod password;
+mod public_key;
+pub mod secrets;
+mod shell_variable;
+pub mod sshd;
+pub mod sysprep;
+#[cfg(test)]
+mod trial;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +29,7 @@ use super::volumes::Volume;
 use crate::disk::Warning;
 use crate::error::{Error, Kind, Result};
 
-/// An edit.
+/// An edit of the guest's files.
 pub struct Edit {
     /// Its name on the command line and in the record.
     pub name: &'static str,
@@ -24,41 +38,64 @@ pub struct Edit {
     /// What it does and why, one line for `--list-edits`.
     pub reason: &'static str,
     /// Does it.
-    pub run: Run,
+    pub run: fn(&mut Bench<'_>) -> Result<()>,
 }
 
-/// How an edit works.
-#[derive(Clone, Copy)]
-pub enum Run {
-    /// On files of the guest.
-    Files(fn(&mut Bench<'_>) -> Result<()>),
-    /// On the bytes of an ext file system, after all others; returns whether it changed something,
-    /// which is described by the words behind it.
-    Volume(fn(&Arc<dyn Block>) -> Result<bool>, &'static str),
+/// An edit of the bytes of each ext file system of the disk, after all edits of files.
+pub struct VolumeEdit {
+    /// Its name on the command line and in the record.
+    pub name: &'static str,
+    /// Whether it is done without being asked for.
+    pub default: bool,
+    /// What it does and why, one line for `--list-edits`.
+    pub reason: &'static str,
+    /// What it has done, for the record.
+    pub action: &'static str,
+    /// Does it; returns whether it changed anything.
+    pub run: fn(&Arc<dyn Block>) -> Result<bool>,
 }
 
-/// All edits, in the order in which they are done.
-pub const ALL: &[Edit] = &[
-    Edit {
+/// The edits of files, in the order in which they are done: keys of the user come after the old ones
+/// are gone, and what is reported comes last.
+pub const OF_FILES: &[Edit] = &[
+    sshd::EDIT,
+    secrets::EDIT,
+    hostkeys::EDIT,
+    sysprep::EDIT,
+    authorized_key::EDIT,
+    machine_id::EDIT,
+    password::EDIT,
+];
+
+/// The edits of whole file systems.
+pub const OF_VOLUMES: &[VolumeEdit] = &[
+    VolumeEdit {
         name: "fsck-interval",
         default: true,
-        reason: "no check of ext file systems after so many boots or days: a cloud guest would hang",
-        run: Run::Volume(ext::disable_checks, "no check after a number of mounts or days"),
+        reason: "no check of ext file systems after so many boots or days: a start would take hours",
+        action: "no check after a number of mounts or days",
+        run: ext::disable_checks,
     },
-    Edit {
+    VolumeEdit {
         name: "free-space-zeroed",
         default: false,
         reason: "blocks that no file uses become empty: a smaller image, no deleted files in it",
-        run: Run::Volume(ext::zero_free, "unused blocks made empty"),
+        action: "unused blocks made empty",
+        run: ext::zero_free,
     },
 ];
 
+/// Name, default and reason of every edit.
+pub fn all() -> impl Iterator<Item = (&'static str, bool, &'static str)> {
+    let files = OF_FILES.iter().map(|edit| (edit.name, edit.default, edit.reason));
+    files.chain(OF_VOLUMES.iter().map(|edit| (edit.name, edit.default, edit.reason)))
+}
+
 /// The names of the edits to do: the defaults, those of `added`, not those of `left_out`.
 pub fn chosen(added: &[&str], left_out: &[&str]) -> Vec<&'static str> {
-    let chosen = ALL.iter().filter(|edit| {
-        (edit.default || added.contains(&edit.name)) && !left_out.contains(&edit.name)
-    });
-    chosen.map(|edit| edit.name).collect()
+    let is_chosen =
+        |name: &str, default| (default || added.contains(&name)) && !left_out.contains(&name);
+    all().filter(|(name, default, _)| is_chosen(name, *default)).map(|(name, ..)| name).collect()
 }
 
 /// One thing that was changed: `edits[]` of the record.

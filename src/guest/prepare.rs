@@ -16,7 +16,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::block::Block;
-use super::edits::{self, Bench, Change, EditOptions, Run};
+use super::edits::{self, Bench, Change, EditOptions};
 use super::ext::{self, Ext};
 use super::facts::Facts;
 use super::inspect::{self, Candidate, Mounts};
@@ -307,11 +307,9 @@ impl Guest<'_> {
             changes: Vec::new(),
             warnings: Vec::new(),
         };
-        for edit in edits::ALL.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
-            if let Run::Files(run) = edit.run {
-                bench.name = edit.name;
-                run(&mut bench)?;
-            }
+        for edit in edits::OF_FILES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
+            bench.name = edit.name;
+            (edit.run)(&mut bench)?;
         }
         let Bench { changes, warnings, .. } = bench;
         self.warnings.extend(warnings);
@@ -401,16 +399,15 @@ impl Guest<'_> {
 
     /// The edits of whole file systems.
     fn edit_volumes(&mut self, report: &mut Report) -> Result<()> {
-        for edit in edits::ALL.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
-            let Run::Volume(run, action) = edit.run else { continue };
+        for edit in edits::OF_VOLUMES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
             for index in self.served.keys() {
                 let Some(volume) = self.volumes.get(*index) else { continue };
-                match run(&volume.block) {
+                match (edit.run)(&volume.block) {
                     Ok(false) => {}
                     Ok(true) => report.changes.push(Change {
                         name: edit.name.to_owned(),
                         path: volume.name.clone(),
-                        action: action.to_owned(),
+                        action: edit.action.to_owned(),
                     }),
                     Err(error) if is_refusal(&error) && error.code() != "guest-limit" => {
                         let message =

@@ -1,0 +1,240 @@
+//! `ssh-hostkeys`: each machine gets SSH host keys of its own. Who has the image would else have the
+//! private keys of every machine that starts from it.
+//!
+//! Keys go only where new ones come from at the next start: the guest's own units and scripts, or,
+//! on systemd, Upstart and Debian's SysV script, a few lines of this edit (Debian makes keys only
+//! when the package is installed).
+
+use std::path::{Path, PathBuf};
+
+use super::{Bench, Edit, dropbear, sshd};
+use crate::error::Result;
+use crate::guest::facts::Init;
+use crate::guest::tree::{Attributes, NodeKind};
+
+/// The edit.
+pub const EDIT: Edit = Edit {
+    name: "ssh-hostkeys",
+    default: true,
+    reason: "removes the SSH host keys and sees to it that each machine makes its own",
+    run,
+};
+
+const KEYGEN: [&str; 4] =
+    ["/usr/bin/ssh-keygen", "/bin/ssh-keygen", "/usr/local/bin/ssh-keygen", "/usr/sbin/ssh-keygen"];
+
+const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const SCRIPTS: [&str; 7] = [
+    "/etc/init.d/sshd",
+    "/etc/init.d/ssh",
+    "/etc/rc.d/sshd",
+    "/etc/rc.d/rc.sshd",
+    "/etc/rc.d/init.d/sshd",
+    "/etc/init/ssh.conf",
+    "/etc/init.d/S50sshd",
+];
+
+const UNIT: &str = "stratus-ssh-hostkeys.service";
+const JOB: &str = "/etc/init/stratus-ssh-hostkeys.conf";
+const DEFAULTS: &str = "/etc/default/ssh";
+/// In every file of this edit, so that it knows them again.
+const MARK: &str = "# stratus: SSH host keys, if there are none";
+
+fn run(bench: &mut Bench<'_>) -> Result<()> {
+    if !sshd::installed(bench)? || openssh_makes_keys(bench)? {
+        remove(bench, "/etc/ssh", |name| name.starts_with("ssh_host_"))?;
+    } else if has_keys(bench, "/etc/ssh", |name| name.starts_with("ssh_host_"))? {
+        kept(bench, "/etc/ssh");
+    }
+    let keys = |name: &str| name.starts_with("dropbear_") && name.contains("_host_key");
+    if !dropbear::installed(bench)? || dropbear_makes_keys(bench)? {
+        remove(bench, "/etc/dropbear", keys)?;
+    } else if has_keys(bench, "/etc/dropbear", keys)? {
+        kept(bench, "/etc/dropbear");
+    }
+    Ok(())
+}
+
+fn keys_in(bench: &Bench<'_>, folder: &str, is_key: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let mut keys = bench.list(folder)?;
+    keys.retain(|path| path.file_name().is_some_and(|name| is_key(&name.to_string_lossy())));
+    Ok(keys)
+}
+
+fn has_keys(bench: &Bench<'_>, folder: &str, is_key: impl Fn(&str) -> bool) -> Result<bool> {
+    Ok(!keys_in(bench, folder, is_key)?.is_empty())
+}
+
+fn remove(bench: &mut Bench<'_>, folder: &str, is_key: impl Fn(&str) -> bool) -> Result<()> {
+    for path in keys_in(bench, folder, is_key)? {
+        if bench.node(&path)?.is_some_and(|node| node.kind != NodeKind::Dir) {
+            bench.remove(path, "removed: made anew at the next start")?;
+        }
+    }
+    Ok(())
+}
+
+fn kept(bench: &mut Bench<'_>, folder: &str) {
+    bench.warn(
+        "ssh-hostkeys-kept",
+        format!("the SSH host keys in {folder} are kept: nothing in the guest would make new ones"),
+    );
+}
+
+/// Whether new keys will be made: by the guest itself, or by what is written here for it.
+fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
+    if guest_makes_keys(bench)? {
+        return Ok(true);
+    }
+    let mut keygen = None;
+    for path in KEYGEN {
+        if keygen.is_none() && bench.exists(path)? {
+            keygen = Some(path);
+        }
+    }
+    let Some(keygen) = keygen else { return Ok(false) };
+    match bench.facts.init {
+        Init::Systemd => with_systemd(bench, keygen).map(|()| true),
+        Init::Upstart => with_upstart(bench, keygen),
+        Init::Sysv => with_sysv(bench, keygen),
+        _ => Ok(false),
+    }
+}
+
+/// Whether a unit or script of the guest's SSH server makes keys. Those of this edit do not count.
+fn guest_makes_keys(bench: &Bench<'_>) -> Result<bool> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    match bench.facts.init {
+        Init::Systemd => {
+            for folder in UNITS {
+                paths.extend(bench.list(folder)?.into_iter().filter(|path| {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    name.starts_with("ssh") && name.ends_with(".service")
+                }));
+            }
+        }
+        _ => paths.extend(SCRIPTS.iter().map(PathBuf::from)),
+    }
+    for path in paths {
+        let Some(text) = bench.text(&path)? else { continue };
+        let active = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        // Red Hat: sshd-keygen; SUSE: sshd-gen-keys-start; Arch, Alpine: ssh-keygen -A.
+        let makes = |line: &str| line.contains("keygen") || line.contains("gen-keys");
+        let starts = |line: &str| {
+            !path.extension().is_some_and(|e| e == "service")
+                || line.trim_start().starts_with("Exec")
+        };
+        if active.into_iter().any(|line| makes(line) && starts(line)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A unit that comes before the server and before its socket, which listens early: hence no default
+/// dependencies, or the two would wait for each other.
+fn with_systemd(bench: &mut Bench<'_>, keygen: &str) -> Result<()> {
+    let unit = format!(
+        "{MARK}\n\
+         [Unit]\n\
+         Description=SSH host keys for this machine\n\
+         DefaultDependencies=no\n\
+         RequiresMountsFor=/etc/ssh\n\
+         ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key\n\
+         After=local-fs.target systemd-remount-fs.service\n\
+         Before=ssh.service sshd.service ssh.socket sshd.socket\n\
+         Conflicts=shutdown.target\n\
+         Before=shutdown.target\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         ExecStart={keygen} -A\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n"
+    );
+    let path = Path::new("/etc/systemd/system").join(UNIT);
+    bench.put(&path, &unit, Attributes::root(0o644), "makes SSH host keys at the first start")?;
+    let target = path.to_string_lossy().into_owned();
+    let mut wanting = vec!["multi-user.target"];
+    for service in ["ssh.service", "sshd.service"] {
+        let mut real = false;
+        for folder in UNITS {
+            let node = bench.node(Path::new(folder).join(service))?;
+            real |= node.is_some_and(|node| node.kind == NodeKind::File);
+        }
+        // A server that a connection starts wants its keys, too.
+        if real {
+            wanting.push(service);
+        }
+    }
+    for unit in wanting {
+        let link = Path::new("/etc/systemd/system").join(format!("{unit}.wants")).join(UNIT);
+        bench.link(link, &target, "enables it")?;
+    }
+    Ok(())
+}
+
+/// The shell lines that make keys. `-A` is there since OpenSSH 5.9; before, one key is enough.
+fn shell(keygen: &str, indent: &str) -> String {
+    format!(
+        "{indent}ls /etc/ssh/ssh_host_*_key >/dev/null 2>&1 ||\n\
+         {indent}\t{keygen} -A >/dev/null 2>&1 ||\n\
+         {indent}\t{keygen} -q -t rsa -N '' -f /etc/ssh/ssh_host_rsa_key || :\n"
+    )
+}
+
+/// A job that is done before `ssh` starts (upstart: `start on starting` with `task`).
+fn with_upstart(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
+    if !bench.exists("/etc/init/ssh.conf")? {
+        return Ok(false);
+    }
+    let lines = shell(keygen, "\t");
+    let job = format!("{MARK}\nstart on starting ssh\ntask\nscript\n{lines}end script\n");
+    bench.put(JOB, &job, Attributes::root(0o644), "makes SSH host keys at the first start")?;
+    Ok(true)
+}
+
+/// Debian's script reads `/etc/default/ssh` before it starts the server.
+fn with_sysv(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
+    let script = bench.text("/etc/init.d/ssh")?.unwrap_or_default();
+    let reads = |line: &str| {
+        let mut words = line.split([' ', '\t', ';']).map(|word| word.trim_matches(['"', '\'']));
+        words.any(|word| word == ".") && line.contains(DEFAULTS)
+    };
+    if !script.lines().any(|line| !line.trim_start().starts_with('#') && reads(line)) {
+        return Ok(false);
+    }
+    let now = bench.text(DEFAULTS)?.unwrap_or_default();
+    if !now.contains(MARK) {
+        let end = if now.is_empty() || now.ends_with('\n') { "" } else { "\n" };
+        let text = format!("{now}{end}{MARK}\n{}", shell(keygen, ""));
+        bench.put(
+            DEFAULTS,
+            &text,
+            Attributes::root(0o644),
+            "makes SSH host keys at the first start",
+        )?;
+    }
+    Ok(true)
+}
+
+/// Whether Dropbear makes its keys: a start script does, or it may do so itself (`-R`).
+fn dropbear_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
+    for path in dropbear::starters(bench)? {
+        let text = bench.text(&path)?.unwrap_or_default();
+        if text.lines().any(|line| {
+            let line = line.trim_start();
+            !line.starts_with('#') && line.contains("dropbearkey ")
+        }) {
+            return Ok(true);
+        }
+    }
+    if !dropbear::knows_r(bench)? {
+        return Ok(false);
+    }
+    dropbear::give(bench, 'R', "Dropbear makes its own host keys: -R")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+use super::super::{EditOptions, trial};
+use super::*;
+use crate::guest::memory::MemoryTree;
+use crate::guest::tree::Tree;
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbob:x:1000:1000::/home/bob:/bin/sh\n\
+    old:abJnggxhB/yWI:1001:1001::/home/old:/bin/sh\nnone::1002:1002::/n:/bin/sh\n\
+    evil:x:1003:1003::/etc:/bin/sh\n+::::::\n";
+const SHADOW: &str = "root:$6$salt$abcdefghijk:19000:0:99999:7:::\nbob::19000:0:99999:7:::\n\
+    daemon:*:1::::::\nsys:!!:1::::::\nheld:!$6$salt$abcdefghijk:1::::::\r\nbare:abJnggxhB/yWI\n";
+
+fn guest() -> MemoryTree {
+    let mut tree = MemoryTree::of(&[
+        ("/etc/passwd", PASSWD),
+        ("/etc/shadow-", SHADOW),
+        ("/etc/gshadow", "sudo:*::bob\nw:$6$salt$abcdefghijk::\nusers:::\n"),
+        ("/etc/security/opasswd", "bob:1000:1:$6$x$y\n"),
+        ("/root/.ssh/authorized_keys", "ssh-ed25519 AAAA builder\n"),
+        ("/root/.ssh/id_ed25519", ""),
+        ("/root/.ssh/id_ed25519.pub", ""),
+        ("/root/.ssh/config", "Host x\n"),
+        ("/root/.ssh/work", "-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+        ("/home/bob/.aws/credentials", "secret"),
+        ("/home/bob/.aws/config", "[default]\n"),
+        ("/home/bob/.gnupg/private-keys-v1.d/a.key", "secret"),
+        ("/home/bob/notes", "mine"),
+        ("/home/guest/.netrc", "secret"),
+        ("/etc/.netrc", "not a home"),
+        ("/etc/.ssh/id_x", "not a home"),
+        ("/tmp/a/b", "x"),
+        ("/var/tmp/lost+found/x", "x"),
+    ]);
+    tree.file("/etc/shadow", SHADOW, 0o640);
+    tree
+}
+
+#[test]
+fn what_is_the_builders_goes_and_the_rest_stays() {
+    let mut tree = guest();
+    tree.link("/tmp/link", "/etc/passwd");
+    let outcome = trial::plain(&EDIT, &mut tree);
+    for gone in [
+        "/root/.ssh/authorized_keys",
+        "/root/.ssh/id_ed25519",
+        "/root/.ssh/id_ed25519.pub",
+        "/root/.ssh/work",
+        "/home/bob/.aws/credentials",
+        "/home/bob/.gnupg/private-keys-v1.d",
+        "/home/guest/.netrc",
+        "/tmp/a",
+        "/tmp/link",
+    ] {
+        assert_eq!(tree.node(Path::new(gone)).unwrap(), None, "{gone}");
+    }
+    for stays in [
+        "/root/.ssh/config",
+        "/home/bob/.aws/config",
+        "/home/bob/notes",
+        "/etc/.netrc",
+        "/etc/.ssh/id_x",
+        "/var/tmp/lost+found/x",
+        "/tmp",
+    ] {
+        assert!(tree.node(Path::new(stays)).unwrap().is_some(), "{stays}");
+    }
+    assert_eq!(outcome.codes(), ["no-login"]);
+    assert_eq!(outcome.changes[0].action, "emptied: 2 entries");
+}
+
+#[test]
+fn passwords_are_locked() {
+    let mut tree = guest();
+    trial::plain(&EDIT, &mut tree);
+    let locked = "root:*:19000:0:99999:7:::\nbob:*:19000:0:99999:7:::\n\
+        daemon:*:1::::::\nsys:!!:1::::::\nheld:!:1::::::\r\nbare:*\n";
+    assert_eq!(tree.text("/etc/shadow").unwrap(), locked);
+    assert_eq!(tree.text("/etc/shadow-").unwrap(), locked);
+    assert_eq!(tree.node(Path::new("/etc/shadow")).unwrap().unwrap().mode, 0o640);
+    let passwd = PASSWD.replace("abJnggxhB/yWI", "*").replace("none::", "none:*:");
+    assert_eq!(tree.text("/etc/passwd").unwrap(), passwd);
+    assert_eq!(tree.text("/etc/gshadow").unwrap(), "sudo:*::bob\nw:!::\nusers:::\n");
+    assert_eq!(tree.text("/etc/security/opasswd").unwrap(), "");
+}
+
+#[test]
+fn passwords_are_kept_if_the_user_says_so() {
+    let mut tree = guest();
+    let options = EditOptions { keep_passwords: true, ..Default::default() };
+    let outcome = trial::run(&EDIT, &mut tree, &trial::facts(), &options);
+    assert_eq!(tree.text("/etc/shadow").unwrap(), SHADOW);
+    assert_eq!(outcome.codes(), [""; 0]);
+}
+
+#[test]
+fn no_warning_if_there_is_a_way_in() {
+    let mut facts = trial::facts();
+    facts.cloud_init = true;
+    assert_eq!(trial::run(&EDIT, &mut guest(), &facts, &Default::default()).codes(), [""; 0]);
+}
+
+#[test]
+fn links_lead_to_no_damage() {
+    let mut tree = guest();
+    tree.link("/root/.ssh/authorized_keys2", "/etc/passwd");
+    tree.link("/home/bob/.ssh", "/etc/.ssh");
+    tree.link("/home/lib", "/usr/lib");
+    tree.file("/usr/lib/.netrc", "not a home", 0o644);
+    tree.0.retain(|path, _| !path.starts_with("/tmp"));
+    tree.link("/tmp", "/etc");
+    let outcome = trial::plain(&EDIT, &mut tree);
+    assert_eq!(tree.node(Path::new("/root/.ssh/authorized_keys2")).unwrap(), None);
+    assert_eq!(tree.node(Path::new("/home/bob/.ssh")).unwrap(), None);
+    assert!(tree.text("/etc/.ssh/id_x").is_some() && tree.text("/etc/passwd").is_some());
+    assert!(tree.text("/usr/lib/.netrc").is_some());
+    assert_eq!(outcome.codes(), ["secrets-tmp", "no-login"]);
+}
+
+#[test]
+fn a_large_shadow_is_not_passed_over() {
+    let mut tree = guest();
+    tree.file("/etc/shadow", &"a:b:c\n".repeat(1 << 20), 0o640);
+    let error = trial::once(&EDIT, &mut tree, &trial::facts(), &Default::default()).unwrap_err();
+    assert_eq!(error.code(), "guest-file-too-large");
+}

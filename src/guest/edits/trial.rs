@@ -1,0 +1,85 @@
+//! Running one edit on a tree in memory.
+
+use super::{Bench, Change, Edit, EditOptions};
+use crate::disk::Warning;
+use crate::error::Result;
+use crate::guest::facts::{Facts, Init, SshServer};
+use crate::guest::memory::MemoryTree;
+
+/// Facts of a systemd guest with OpenSSH.
+pub(super) fn facts() -> Facts {
+    Facts {
+        os: None,
+        os_version: None,
+        os_name: None,
+        os_arch: None,
+        init: Init::Systemd,
+        ssh: Some(SshServer::Openssh),
+        bootloader: None,
+        firmware: None,
+        kernels: Vec::new(),
+        disks_bus: "virtio".into(),
+        swap: false,
+        cloud_init: false,
+        one_context: false,
+        selinux: None,
+        mounts: Vec::new(),
+    }
+}
+
+/// What an edit did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) changes: Vec<Change>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Outcome {
+    pub(super) fn paths(&self) -> Vec<&str> {
+        self.changes.iter().map(|change| change.path.as_str()).collect()
+    }
+
+    pub(super) fn codes(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.code.as_str()).collect()
+    }
+}
+
+/// Runs it once.
+pub(super) fn once(
+    edit: &Edit,
+    tree: &mut MemoryTree,
+    facts: &Facts,
+    options: &EditOptions,
+) -> Result<Outcome> {
+    let mut bench = Bench {
+        tree,
+        facts,
+        volumes: &[],
+        options,
+        name: edit.name,
+        changes: Vec::new(),
+        warnings: Vec::new(),
+    };
+    (edit.run)(&mut bench)?;
+    Ok(Outcome { changes: bench.changes, warnings: bench.warnings })
+}
+
+/// Runs it twice: the second time nothing is left to do.
+pub(super) fn run(
+    edit: &Edit,
+    tree: &mut MemoryTree,
+    facts: &Facts,
+    options: &EditOptions,
+) -> Outcome {
+    let first = once(edit, tree, facts, options).unwrap();
+    let after = tree.clone();
+    let again = once(edit, tree, facts, options).unwrap();
+    assert_eq!(again.changes, [], "the second run changed something");
+    assert_eq!(*tree, after);
+    first
+}
+
+/// [`run`] with [`facts`] and without options.
+pub(super) fn plain(edit: &Edit, tree: &mut MemoryTree) -> Outcome {
+    run(edit, tree, &facts(), &EditOptions::default())
+}
