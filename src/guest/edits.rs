@@ -1,5 +1,17 @@
 //! The edits by name, and what an edit may do.
 
+pub mod boot_uuid;
+pub mod cmdline;
+pub mod network;
+pub mod serial_console;
+pub mod udev_net;
+pub mod uefi;
+pub mod vbox;
+pub mod virtio;
+
+#[cfg(test)]
+mod trial;
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
