@@ -15,6 +15,18 @@ pub mod sysprep;
 #[cfg(test)]
 mod trial;
 
+// Booting elsewhere.
+#[cfg(test)]
+mod boot_trial;
+pub mod boot_uuid;
+pub mod cmdline;
+pub mod network;
+pub mod serial_console;
+pub mod udev_net;
+pub mod uefi;
+pub mod vbox;
+pub mod virtio;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +76,13 @@ pub const OF_FILES: &[Edit] = &[
     sysprep::EDIT,
     authorized_key::EDIT,
     machine_id::EDIT,
+    udev_net::EDIT,
+    network::EDIT,
+    boot_uuid::EDIT,
+    serial_console::EDIT,
+    vbox::EDIT,
+    uefi::EDIT,
+    virtio::EDIT,
     password::EDIT,
 ];
 

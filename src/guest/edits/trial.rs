@@ -24,6 +24,7 @@ pub(super) fn facts() -> Facts {
         one_context: false,
         selinux: None,
         mounts: Vec::new(),
+        ..Facts::default()
     }
 }
 

@@ -1,0 +1,157 @@
+//! For the tests of edits: one edit on a tree in memory, twice, and what it said.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use super::{Bench, Change, Edit, EditOptions};
+use crate::disk::Warning;
+use crate::error::Result;
+use crate::guest::block::Block;
+use crate::guest::facts::{Facts, Init, Kernel};
+use crate::guest::memory::{Entry, MemoryTree};
+use crate::guest::volumes::{Holds, Volume};
+
+/// What an edit did.
+pub(crate) struct Outcome {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Outcome {
+    pub(crate) fn paths(&self) -> Vec<&str> {
+        self.changes.iter().map(|change| change.path.as_str()).collect()
+    }
+    pub(crate) fn codes(&self) -> Vec<&str> {
+        self.warnings.iter().map(|warning| warning.code.as_str()).collect()
+    }
+}
+
+pub(crate) fn kernel(version: &str, initramfs: bool) -> Kernel {
+    Kernel {
+        version: version.to_owned(),
+        initramfs: initramfs.then(|| format!("/boot/initrd.img-{version}")),
+        drivers: vec!["ahci".to_owned()],
+        drivers_known: true,
+    }
+}
+
+/// A guest with one kernel of today.
+pub(crate) fn facts(init: Init) -> Facts {
+    Facts {
+        os: Some("debian".to_owned()),
+        os_version: None,
+        os_name: None,
+        os_arch: Some("x86_64".to_owned()),
+        init,
+        ssh: None,
+        bootloader: None,
+        firmware: None,
+        kernels: vec![kernel("6.1.0-18-amd64", true)],
+        disks_bus: "sata".to_owned(),
+        swap: false,
+        cloud_init: false,
+        one_context: false,
+        selinux: None,
+        mounts: Vec::new(),
+        ..Facts::default()
+    }
+}
+
+pub(crate) struct MemoryBlock(pub(crate) Mutex<Vec<u8>>);
+
+impl Block for MemoryBlock {
+    fn size(&self) -> u64 {
+        self.0.lock().unwrap().len() as u64
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let at = offset as usize;
+        buf.copy_from_slice(&self.0.lock().unwrap()[at..at + buf.len()]);
+        Ok(())
+    }
+    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        let at = offset as usize;
+        self.0.lock().unwrap()[at..at + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+    fn zero(&self, offset: u64, len: u64) -> Result<()> {
+        self.write_at(&vec![0; len as usize], offset)
+    }
+}
+
+/// Partition `number` of the only disk.
+pub(crate) fn partition(number: u32, holds: Holds, filesystem: &str, uuid: &str) -> Volume {
+    Volume {
+        name: format!("sda{number}"),
+        devices: vec![format!("/dev/sda{number}"), format!("/dev/hda{number}")],
+        holds,
+        filesystem: filesystem.to_owned(),
+        uuid: Some(uuid.to_owned()),
+        label: None,
+        part_uuid: Some(format!("4d594453-{number:02x}")),
+        part_label: None,
+        esp: false,
+        refused: None,
+        block: Arc::new(MemoryBlock(Mutex::new(Vec::new()))),
+    }
+}
+
+pub(crate) fn once(
+    edit: &Edit,
+    tree: &mut MemoryTree,
+    facts: &Facts,
+    volumes: &[Volume],
+) -> Outcome {
+    let options = EditOptions::default();
+    let (changes, warnings) = (Vec::new(), Vec::new());
+    let mut bench =
+        Bench { tree, facts, volumes, options: &options, name: edit.name, changes, warnings };
+    (edit.run)(&mut bench).unwrap();
+    let (changes, warnings) = (bench.changes, bench.warnings);
+    assert!(changes.iter().all(|change| change.name == edit.name));
+    Outcome { changes, warnings }
+}
+
+/// Runs the edit; a second time must change nothing.
+pub(crate) fn run(
+    edit: &Edit,
+    tree: &mut MemoryTree,
+    facts: &Facts,
+    volumes: &[Volume],
+) -> Outcome {
+    let outcome = once(edit, tree, facts, volumes);
+    let after = tree.clone();
+    let again = once(edit, tree, facts, volumes);
+    assert_eq!(again.changes, [], "the second time");
+    assert_eq!(*tree, after);
+    outcome
+}
+
+/// Writes the tree's files below a folder, for a judge to look at.
+pub(crate) fn dump(tree: &MemoryTree, folder: &Path) {
+    for (path, entry) in &tree.0 {
+        let place = folder.join(path.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        if let Entry::File(bytes, _) = entry {
+            std::fs::write(place, bytes).unwrap();
+        }
+    }
+}
+
+/// Runs a program that we did not write.
+pub(crate) fn judge(package: &str, program: &str, args: &[&str]) -> Output {
+    let result = Command::new(program).args(args).env("LC_ALL", "C").output();
+    result.unwrap_or_else(|error| panic!("{program}: {error}; apt-get install {package}"))
+}
+
+/// Runs a judge that must be content, and returns what it printed.
+pub(crate) fn content(package: &str, program: &str, args: &[&str]) -> String {
+    let output = judge(package, program, args);
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{program} {args:?}: {said}");
+    said
+}

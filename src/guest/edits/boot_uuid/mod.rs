@@ -1,0 +1,240 @@
+//! `boot-uuid`: disks by UUID instead of by device name.
+//!
+//! `/dev/sda1` is `/dev/vda1` on a virtio bus and `/dev/xvda1` under Xen; a guest that looks for
+//! its root by such a name stops in the initramfs.
+
+mod devices;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::cmdline::{self, Line};
+use super::{Bench, Edit};
+use crate::error::Result;
+use crate::guest::facts::Kernel;
+use crate::guest::tree::{Attributes, NodeKind};
+use crate::guest::volumes::{Holds, Volume};
+use devices::Found;
+
+/// The edit.
+pub const EDIT: Edit = Edit {
+    name: "boot-uuid",
+    default: true,
+    reason: "finds root, swap and other volumes by UUID: /dev/sda has another name on another hypervisor",
+    run,
+};
+
+const ACTION: &str = "device names replaced by UUIDs";
+
+/// What was left, and why: file, device name, reason.
+type Left = BTreeSet<(String, String, &'static str)>;
+
+fn run(bench: &mut Bench<'_>) -> Result<()> {
+    let mut left = Left::new();
+    fstab(bench, &mut left)?;
+    crypttab(bench, &mut left)?;
+    command_lines(bench, &mut left)?;
+    generated_names(bench)?;
+    lilo(bench, &mut left)?;
+    for (path, name, why) in left {
+        bench.warn("boot-device-name", format!("{path} names {name}: {why}"));
+    }
+    Ok(())
+}
+
+/// `PARTUUID=` of an MBR disk is known to Linux since 3.10 (`block/partitions/msdos.c`).
+const PARTUUID_SINCE: (u32, u32) = (3, 10);
+
+/// What can be used instead of a device name.
+#[derive(Clone, Copy)]
+struct Knows {
+    /// Whether `UUID=` is understood.
+    uuid: bool,
+    /// Whether `PARTUUID=` is understood.
+    part_uuid: bool,
+}
+
+impl Knows {
+    fn of(bench: &Bench<'_>) -> Self {
+        let kernels = &bench.facts.kernels;
+        Knows {
+            uuid: kernels.is_empty() || kernels.iter().any(|kernel| kernel.initramfs.is_some()),
+            part_uuid: !kernels.is_empty() && kernels.iter().all(knows_part_uuid),
+        }
+    }
+
+    /// The name of `volume` that does not depend on the bus.
+    fn name(self, volume: &Volume) -> Option<String> {
+        let uuid = volume.uuid.as_ref().filter(|_| self.uuid).map(|uuid| format!("UUID={uuid}"));
+        let part = volume.part_uuid.as_ref().filter(|_| self.part_uuid);
+        uuid.or_else(|| part.map(|uuid| format!("PARTUUID={uuid}")))
+    }
+
+    /// What stands for `name` then. `None`, if it stays; the reason is in `left`.
+    fn replacement(
+        self,
+        volumes: &[Volume],
+        name: &str,
+        path: &Path,
+        left: &mut Left,
+    ) -> Option<String> {
+        let why = match devices::find(volumes, name) {
+            Found::NoDevice => return None,
+            Found::Volume(volume) => match self.name(volume) {
+                Some(new) => return Some(new),
+                None => "no UUID that is understood there",
+            },
+            Found::OtherDisk => "it is on another disk",
+            Found::Nothing => "no such volume on this disk",
+            Found::ById => "the name changes with the hypervisor",
+        };
+        left.insert((path.display().to_string(), name.to_owned(), why));
+        None
+    }
+}
+
+fn knows_part_uuid(kernel: &Kernel) -> bool {
+    let mut numbers = kernel.version.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    matches!((number(), number()), (Some(major), Some(minor)) if (major, minor) >= PARTUUID_SINCE)
+}
+
+/// The fields of a line of a table, which white space divides: each with where it begins.
+type Fields<'a> = [(usize, &'a str)];
+
+fn fields(line: &str) -> Vec<(usize, &str)> {
+    let mut at = 0;
+    let mut found = Vec::new();
+    for field in line.split([' ', '\t', '\r', '\n']) {
+        if !field.is_empty() {
+            found.push((at, field));
+        }
+        at += field.len() + 1;
+    }
+    found
+}
+
+/// Goes through a table's lines and replaces the field `index` by what `change` makes of the line.
+fn table(
+    bench: &mut Bench<'_>,
+    path: &str,
+    index: usize,
+    change: &mut dyn FnMut(&Fields<'_>) -> Option<String>,
+) -> Result<()> {
+    let Some(text) = bench.text(path)? else { return Ok(()) };
+    let mut new = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let fields = fields(line);
+        let comment = fields.first().is_none_or(|(_, first)| first.starts_with('#'));
+        match fields.get(index).filter(|_| !comment) {
+            Some((at, old)) => match change(&fields) {
+                Some(name) => {
+                    new.push_str(&format!("{}{name}{}", &line[..*at], &line[at + old.len()..]));
+                }
+                None => new.push_str(line),
+            },
+            None => new.push_str(line),
+        }
+    }
+    bench.put(path, &new, Attributes::root(0o644), ACTION)
+}
+
+fn fstab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
+    let volumes = bench.volumes;
+    let knows = Knows { uuid: mount_knows_uuid(bench)?, ..Knows::of(bench) };
+    table(bench, "/etc/fstab", 0, &mut |fields| {
+        let (_, name) = *fields.first()?;
+        let kind = fields.get(2).map_or("", |(_, kind)| kind);
+        // A drive for disks that come and go.
+        if kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf")) {
+            return None;
+        }
+        knows.replacement(volumes, name, Path::new("/etc/fstab"), left)
+    })
+}
+
+/// Busybox is built with or without `UUID=` in its mount (`FEATURE_MOUNT_LABEL`); with it, the
+/// prefix stands in the program as a string.
+fn mount_knows_uuid(bench: &Bench<'_>) -> Result<bool> {
+    let mount = bench.tree.resolve(Path::new("/bin/mount"))?;
+    let Some(path) = mount.filter(|path| path.ends_with("busybox")) else { return Ok(true) };
+    let program = bench.tree.read(&path, 16 << 20)?;
+    Ok(program.is_some_and(|bytes| bytes.windows(6).any(|window| window == b"UUID=\0")))
+}
+
+fn crypttab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
+    let volumes = bench.volumes;
+    table(bench, "/etc/crypttab", 1, &mut |fields| {
+        let (path, (_, name)) = (Path::new("/etc/crypttab"), *fields.get(1)?);
+        // Only LUKS has a UUID that lasts; what is under a random key has a new one at each boot.
+        let key = fields.get(2).map_or("", |(_, key)| key);
+        let volume = match devices::find(volumes, name) {
+            Found::Volume(volume) => Some(volume),
+            _ => None,
+        };
+        if volume.is_some_and(|volume| volume.holds != Holds::Luks) || key.ends_with("random") {
+            let why = "what has no LUKS header has no UUID that lasts";
+            left.insert((path.display().to_string(), name.to_owned(), why));
+            return None;
+        }
+        Knows { uuid: true, part_uuid: false }.replacement(volumes, name, path, left)
+    })
+}
+
+fn command_lines(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
+    let volumes = bench.volumes;
+    let general = Knows::of(bench);
+    cmdline::edit(bench, ACTION, &mut |path, line: Line<'_>| {
+        // `UUID=` is found by the initramfs; the kernel alone knows partitions only.
+        let knows = Knows { uuid: line.initramfs.unwrap_or(general.uuid), ..general };
+        cmdline::map_words(line.words, |word| {
+            let (key, value) = word.split_once('=')?;
+            if !matches!(key, "root" | "real_root" | "resume" | "RESUME" | "cryptdevice") {
+                return None;
+            }
+            let quote = if value.starts_with('"') { "\"" } else { "" };
+            let value = value.trim_matches('"');
+            let (name, rest) = match value.split_once(':') {
+                Some((name, _)) if key == "cryptdevice" => (name, &value[name.len()..]),
+                _ => (value, ""),
+            };
+            let new = knows.replacement(volumes, name, path, left)?;
+            Some(format!("{key}={quote}{new}{rest}{quote}"))
+        })
+    })
+}
+
+/// `GRUB_DISABLE_LINUX_UUID=true` would bring the names back with the next kernel.
+fn generated_names(bench: &mut Bench<'_>) -> Result<()> {
+    let path = "/etc/default/grub";
+    let Some(text) = bench.text(path)? else { return Ok(()) };
+    let mut new = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let value = line.trim_ascii().strip_prefix("GRUB_DISABLE_LINUX_UUID=");
+        if value.is_some_and(|value| value.trim_matches(['"', '\'']) == "true") {
+            new.push_str("#stratus: ");
+        }
+        new.push_str(line);
+    }
+    bench.put(path, &new, Attributes::root(0o644), "GRUB_DISABLE_LINUX_UUID commented out")
+}
+
+/// LILO keeps the places of its files in its boot sector and cannot be changed without being run.
+fn lilo(bench: &Bench<'_>, left: &mut Left) -> Result<()> {
+    let path = "/etc/lilo.conf";
+    if bench.node(path)?.is_none_or(|node| node.kind != NodeKind::File) {
+        return Ok(());
+    }
+    let Some(text) = bench.text(path)? else { return Ok(()) };
+    let values = text.lines().filter_map(|line| line.split('#').next()?.split_once('='));
+    for (key, value) in values {
+        let name = value.trim_ascii().trim_matches('"');
+        if matches!(key.trim_ascii(), "root" | "boot") && devices::is_device(name) {
+            let why = "LILO has to be run to change it";
+            left.insert((path.to_owned(), name.to_owned(), why));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! `/etc/network/interfaces` (interfaces(5)): Debian, Alpine and all with busybox.
+
+use std::path::{Path, PathBuf};
+
+use super::{Findings, complex, is_card, is_predictable, mark};
+use crate::error::Result;
+use crate::guest::edits::Bench;
+use crate::guest::tree::Attributes;
+
+const MAIN: &str = "/etc/network/interfaces";
+
+/// Words that begin a stanza; other lines belong to the one before.
+fn begins(word: &str) -> bool {
+    word.starts_with("allow-")
+        || matches!(
+            word,
+            "iface"
+                | "auto"
+                | "mapping"
+                | "source"
+                | "source-directory"
+                | "rename"
+                | "no-auto-down"
+                | "no-scripts"
+                | "template"
+        )
+}
+
+/// One configuration of a card: `iface NAME FAMILY METHOD` and its options.
+#[derive(Clone, Debug)]
+struct Iface {
+    name: String,
+    is_static: bool,
+    has_mac: bool,
+}
+
+impl Iface {
+    /// The card's name without the number of an alias, `eth0:1`.
+    fn card(&self) -> &str {
+        card(&self.name)
+    }
+    fn must_change(&self) -> bool {
+        self.is_static || self.has_mac || is_predictable(self.card())
+    }
+}
+
+fn card(name: &str) -> &str {
+    name.split(':').next().unwrap_or(name)
+}
+
+/// Lines as the parser sees them: one that ends in a backslash goes on in the next. A comment does
+/// not.
+fn logical_lines(text: &str) -> Vec<&str> {
+    let (mut lines, mut start, mut end) = (Vec::new(), 0, 0);
+    for line in text.split_inclusive('\n') {
+        end += line.len();
+        let comment = start + line.len() == end && line.trim_ascii_start().starts_with('#');
+        if comment || !line.trim_end_matches(['\n', '\r']).ends_with('\\') {
+            lines.push(&text[start..end]);
+            start = end;
+        }
+    }
+    if start < end {
+        lines.push(&text[start..end]);
+    }
+    lines
+}
+
+/// The words of a logical line; none for a comment.
+fn words(line: &str) -> Vec<&str> {
+    let words: Vec<&str> = line.split_ascii_whitespace().filter(|word| *word != "\\").collect();
+    if words.first().is_some_and(|word| word.starts_with('#')) { Vec::new() } else { words }
+}
+
+fn ifaces(text: &str) -> Vec<Iface> {
+    let mut found: Vec<Iface> = Vec::new();
+    let mut inside = false;
+    for line in logical_lines(text) {
+        match words(line).as_slice() {
+            ["iface", name, rest @ ..] => {
+                inside = true;
+                let is_static = rest.get(1) == Some(&"static");
+                found.push(Iface { name: (*name).to_owned(), is_static, has_mac: false });
+            }
+            [word, ..] if begins(word) => inside = false,
+            [word, ..] if inside => {
+                if let Some(iface) = found.last_mut() {
+                    iface.has_mac |= *word == "hwaddress";
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The option that makes more than a card of an interface, if there is one.
+fn design(text: &str) -> Option<&str> {
+    logical_lines(text).into_iter().find_map(|line| {
+        let word = *words(line).first()?;
+        let starts = ["bridge", "bond", "vlan", "team", "slaves"];
+        starts.iter().any(|start| word.starts_with(start)).then_some(word)
+    })
+}
+
+pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
+    let Some(main) = bench.text(MAIN)? else { return Ok(()) };
+    let mut paths = vec![PathBuf::from(MAIN)];
+    let sources = main.lines().any(|line| line.trim_ascii_start().starts_with("source"));
+    if sources {
+        paths.extend(bench.list("/etc/network/interfaces.d")?);
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        if let Some(text) = bench.text(&path)? {
+            files.push((path, text));
+        }
+    }
+    let all: Vec<Iface> = files.iter().flat_map(|(_, text)| ifaces(text)).collect();
+    let cards: Vec<&Iface> = all.iter().filter(|iface| is_card(iface.card())).collect();
+    if !cards.iter().any(|iface| iface.must_change()) {
+        return Ok(());
+    }
+    for (path, text) in &files {
+        if let Some(word) = design(text) {
+            complex(bench, path, word);
+            return Ok(());
+        }
+    }
+    let chosen = cards.iter().find(|iface| iface.card() == "eth0").or(cards.first());
+    let Some(chosen) = chosen.map(|iface| iface.card().to_owned()) else { return Ok(()) };
+    findings.renamed |= is_predictable(&chosen);
+    let gone = cards.iter().map(|iface| iface.card()).filter(|name| is_predictable(name));
+    findings.gone.extend(gone.map(str::to_owned));
+    let mut change = Change {
+        out: cards
+            .iter()
+            .filter(|i| i.must_change() && i.card() != chosen)
+            .map(|i| i.card().to_owned())
+            .collect(),
+        chosen,
+        given: false,
+    };
+    let new: Vec<String> = files.iter().map(|(_, text)| change.file(text)).collect();
+    let started = new.iter().any(|text| starts_eth0(text));
+    for (i, ((path, _), mut new)) in files.into_iter().zip(new).enumerate() {
+        if i == 0 && !started {
+            let end = if new.is_empty() || new.ends_with('\n') { "" } else { "\n" };
+            new.push_str(&format!("{end}auto eth0\n"));
+        }
+        write(bench, &path, &new)?;
+    }
+    Ok(())
+}
+
+fn write(bench: &mut Bench<'_>, path: &Path, text: &str) -> Result<()> {
+    let action = "eth0 by DHCP; what was there commented out";
+    bench.put(path, text, Attributes::root(0o644), action)
+}
+
+fn starts_eth0(text: &str) -> bool {
+    logical_lines(text).into_iter().any(|line| {
+        let words = words(line);
+        let starts = words.first().is_some_and(|w| *w == "auto" || w.starts_with("allow-"));
+        starts && words.contains(&"eth0")
+    })
+}
+
+struct Change {
+    /// The card that becomes eth0.
+    chosen: String,
+    /// Cards that are configured no more.
+    out: std::collections::BTreeSet<String>,
+    /// Whether eth0 has its line with `dhcp`.
+    given: bool,
+}
+
+/// What is done with the lines of a stanza.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    /// All but the MAC address.
+    KeepButMac,
+    Drop,
+}
+
+impl Change {
+    fn file(&mut self, text: &str) -> String {
+        let mut new = String::with_capacity(text.len() + 64);
+        let mut fate = Fate::Keep;
+        for line in logical_lines(text) {
+            let words = words(line);
+            let Some(word) = words.first() else {
+                new.push_str(line);
+                continue;
+            };
+            if *word == "iface" {
+                let (next, head) = self.iface(line, &words);
+                fate = next;
+                new.push_str(&head);
+            } else if *word == "auto" || word.starts_with("allow-") {
+                fate = Fate::Keep;
+                new.push_str(&self.start(line, &words));
+            } else if begins(word) {
+                fate = Fate::Keep;
+                new.push_str(line);
+            } else if fate == Fate::Drop || (fate == Fate::KeepButMac && *word == "hwaddress") {
+                line.split_inclusive('\n').for_each(|line| new.push_str(&mark(line)));
+            } else {
+                new.push_str(line);
+            }
+        }
+        new
+    }
+
+    /// The first line of a stanza, and what becomes of the rest.
+    fn iface(&mut self, line: &str, words: &[&str]) -> (Fate, String) {
+        let name = words.get(1).copied().unwrap_or_default();
+        let commented = || line.split_inclusive('\n').map(mark).collect::<String>();
+        if self.out.contains(card(name)) {
+            return (Fate::Drop, commented());
+        }
+        if card(name) != self.chosen {
+            return (Fate::Keep, line.to_owned());
+        }
+        let inet = words.get(2) == Some(&"inet");
+        if words.get(3) != Some(&"static") && name == self.chosen {
+            self.given |= inet;
+            return (Fate::KeepButMac, line.replacen(name, "eth0", 1));
+        }
+        let mut head = commented();
+        if !head.ends_with('\n') {
+            head.push('\n');
+        }
+        if inet && !self.given && name == self.chosen {
+            self.given = true;
+            head.push_str("iface eth0 inet dhcp\n");
+        }
+        (Fate::Drop, head)
+    }
+
+    /// A line that names the cards to start.
+    fn start(&self, line: &str, words: &[&str]) -> String {
+        let names = words.iter().skip(1);
+        if !names.clone().any(|name| self.out.contains(card(name)) || card(name) == self.chosen) {
+            return line.to_owned();
+        }
+        let mut kept = vec![];
+        for name in names {
+            if *name == self.chosen {
+                kept.push("eth0");
+            } else if card(name) != self.chosen && !self.out.contains(card(name)) {
+                kept.push(name);
+            }
+        }
+        match words.first() {
+            Some(word) if !kept.is_empty() => {
+                let new = format!("{word} {}\n", kept.join(" "));
+                // Kept as it is, if it says the same already.
+                let same = words.iter().skip(1).eq(kept.iter());
+                if same { line.to_owned() } else { new }
+            }
+            _ => line.split_inclusive('\n').map(mark).collect(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! NetworkManager's keyfiles (`/etc/NetworkManager/system-connections`, nm-settings-keyfile(5)).
+//!
+//! A connection without a card's name or MAC address is for any Ethernet card.
+
+use super::{Findings, complex, is_predictable, mark};
+use crate::error::Result;
+use crate::guest::edits::Bench;
+use crate::guest::tree::Attributes;
+
+/// Lines with the section each is in; section lines themselves have none.
+fn entries(text: &str) -> impl Iterator<Item = (&str, &str, &str, &str)> {
+    let mut inside = "";
+    text.split_inclusive('\n').map(move |line| {
+        let code = line.trim_ascii();
+        if let Some(name) = code.strip_prefix('[').and_then(|code| code.strip_suffix(']')) {
+            inside = name;
+            return (line, "", "", "");
+        }
+        match code.split_once('=').filter(|_| !code.starts_with('#')) {
+            Some((key, value)) => (line, inside, key.trim_ascii(), value.trim_ascii()),
+            None => (line, "", "", ""),
+        }
+    })
+}
+
+/// Sections of an Ethernet card, today's name and the older one.
+const ETHERNET: [&str; 2] = ["ethernet", "802-3-ethernet"];
+
+pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
+    for path in bench.list("/etc/NetworkManager/system-connections")? {
+        let Some(text) = bench.text(&path)? else { continue };
+        let ethernet = entries(&text).any(|(_, section, key, value)| {
+            section == "connection" && key == "type" && ETHERNET.contains(&value)
+        });
+        let manual: Vec<&str> = entries(&text)
+            .filter(|(_, _, key, value)| (*key, *value) == ("method", "manual"))
+            .map(|(_, section, ..)| section)
+            .collect();
+        let drop = |section: &str, key: &str, value: &str| match section {
+            "connection" => key == "interface-name" && is_predictable(value),
+            _ if ETHERNET.contains(&section) => key == "mac-address",
+            "ipv4" | "ipv6" => {
+                manual.contains(&section)
+                    && (key == "method" || key == "gateway" || key.starts_with("address"))
+            }
+            _ => false,
+        };
+        let drops = |(_, section, key, value): (_, &str, &str, &str)| drop(section, key, value);
+        if !ethernet || !entries(&text).any(drops) {
+            continue;
+        }
+        let part = |(_, section, key, _): &(_, &str, &str, _)| {
+            *section == "connection" && matches!(*key, "master" | "slave-type" | "controller")
+        };
+        if entries(&text).any(|entry| part(&entry)) {
+            complex(bench, &path, "part of a bridge or bond");
+            continue;
+        }
+        let mut new = String::with_capacity(text.len() + 64);
+        for (line, section, key, value) in entries(&text) {
+            if !drop(section, key, value) {
+                new.push_str(line);
+                continue;
+            }
+            if key == "interface-name" {
+                findings.gone.insert(value.to_owned());
+            }
+            new.push_str(&mark(line));
+            if key == "method" {
+                let end = if line.ends_with('\n') { "" } else { "\n" };
+                new.push_str(&format!("{end}method=auto\n"));
+            }
+        }
+        let action = "any Ethernet card by DHCP; what was there commented out";
+        bench.put(&path, &new, Attributes::root(0o600), action)?;
+    }
+    Ok(())
+}
