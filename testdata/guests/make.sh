@@ -41,7 +41,7 @@ for i in range(60):
     keep(path)
 # Deleted while it is open: an orphan.
 orphan = open(root + "/tmp/orphan", "w")
-orphan.write("secret-in-no-image\n" * 2000)
+orphan.write("deleted-by-the-guest\n" * 2000)
 orphan.flush()
 os.fsync(orphan.fileno())
 os.unlink(root + "/tmp/orphan")
