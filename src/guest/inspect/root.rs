@@ -135,6 +135,7 @@ fn none(candidates: &[Candidate]) -> Error {
         listed(candidates.iter())
     );
     Error::new(Kind::Unsupported, "guest-no-root", message)
+        .remedy("convert the disk as it is with --no-context")
 }
 
 fn several(roots: &[&Candidate]) -> Error {
