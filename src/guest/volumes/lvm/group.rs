@@ -36,6 +36,8 @@ pub(super) struct Physical {
     pub(super) start: u64,
     /// In extents.
     pub(super) extents: u64,
+    /// It was away while the group changed: what is on it may be old.
+    pub(super) missing: bool,
 }
 
 /// A logical volume that is there for a user.
@@ -94,6 +96,7 @@ impl Group {
                 id: id(physical)?,
                 start: number(physical, "pe_start")?,
                 extents: number(physical, "pe_count")?,
+                missing: physical.lists("flags", "MISSING"),
             };
             read.physical.insert(name.to_owned(), physical);
         }
