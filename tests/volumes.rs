@@ -705,6 +705,7 @@ fn what_is_not_served_is_refused_by_name() {
 
 #[test]
 fn damaged_metadata_are_a_warning() {
+    let id = lvm::dashed(&lvm::id("vg pv0"));
     for (from, to) in [
         ("vg {", "../vg {"),
         ("vg {", "a/b {"),
@@ -715,6 +716,11 @@ fn damaged_metadata_are_a_warning() {
         ("pe_count", "pe_cnt"),
         ("seqno = 2", "seqno = 2 seqno = 3"),
         ("seqno = 2", "seqno = [[]]"),
+        // Two names for one physical volume.
+        (
+            "}\n}\n\nlogical",
+            &format!("}}\npvx {{\nid = \"{id}\"\npe_start = 9\npe_count = 9\n}}\n}}\n\nlogical"),
+        ),
         // Two segments on one extent.
         ("\"pv0\", 3", "\"pv0\", 0"),
     ] {
@@ -813,6 +819,25 @@ fn every_byte_of_every_superblock_may_be_wrong() {
         let used = disk[..2048].iter().enumerate().filter(|(_, byte)| **byte != 0);
         endures(&disk, used.map(|(at, _)| at).step_by(2));
     }
+}
+
+/// As much metadata as is read, and more volumes than are listed.
+#[test]
+fn a_forged_giant_is_bounded() {
+    let wide = Layout { extent: 4096, area: 20 << 20, ..Layout::default() };
+    let mut many: Vec<_> = (0..10_000).map(|i| linear(&format!("lv{i}"), 1)).collect();
+    let group = volume_group("vg", &many, &wide);
+    assert!(group.text.len() > 2 * MIB);
+    let start = std::time::Instant::now();
+    let found = found(group.disks[0].clone());
+    assert_eq!((found.volumes.len(), codes(&found)), (512, vec!["too-many-volumes"]));
+    many = (0..40_000).map(|i| linear(&format!("lv{i}"), 1)).collect();
+    let group = volume_group("vg", &many, &wide);
+    assert!(group.text.len() > 8 * MIB);
+    let found = self::found(group.disks[0].clone());
+    assert_eq!((names(&found), codes(&found)), (vec!["disk"], vec!["lvm-damaged"]));
+    // It takes some tenths of a second, on machines that do nothing else.
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 #[test]

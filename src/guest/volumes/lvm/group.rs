@@ -1,6 +1,6 @@
 //! A volume group, as its metadata describe it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::damaged;
 use super::label::ID_LEN;
@@ -99,6 +99,10 @@ impl Group {
                 missing: physical.lists("flags", "MISSING"),
             };
             read.physical.insert(name.to_owned(), physical);
+        }
+        let ids: BTreeSet<_> = read.physical.values().map(|physical| &physical.id).collect();
+        if ids.len() < read.physical.len() {
+            return Err(damaged("two of its physical volumes are the same"));
         }
         if let Some(volumes) = group.section("logical_volumes") {
             read.volumes(volumes)?;
