@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::guest::{Guest, Served, described};
 use super::{Report, Wanted, is_refusal};
-use crate::disk::Disk;
 use crate::disk::overlay::{Budget, Edited, Overlay};
+use crate::disk::{Disk, Warning};
 use crate::error::{Error, Kind, Result};
 use crate::guest::block::Block;
 use crate::guest::ext;
@@ -27,6 +27,7 @@ pub fn work(
     let block: Arc<dyn Block> = overlay.clone();
     let before: Arc<dyn Block> = Arc::new(Overlay::new(below, budget.clone()));
     let Found { volumes, warnings } = volumes::find(&block)?;
+    refuse_hibernated(&warnings)?;
     let mut served = BTreeMap::new();
     for (index, old) in volumes::find(&before)?.volumes.into_iter().enumerate() {
         if is_served(&old) {
@@ -54,6 +55,18 @@ pub fn work(
         outlook,
     };
     Ok((Some(edited), report))
+}
+
+/// A guest that wakes up goes on with what it remembers of its file systems: an edit would damage
+/// them.
+fn refuse_hibernated(warnings: &[Warning]) -> Result<()> {
+    match warnings.iter().find(|warning| warning.code == "guest-hibernated") {
+        Some(warning) => Err(Error::new(Kind::Refused, "guest-hibernated", &warning.message).remedy(
+            "start the machine once and shut it down, then convert again; or convert the disk as it \
+             is with --no-context",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn is_served(volume: &Volume) -> bool {
