@@ -133,7 +133,7 @@ fn grub2(line: &str, word: &str, rest: &str) -> Option<(Range<usize>, Role)> {
         let value = value.strip_prefix('"')?;
         let value = &value[..value.find('"')?];
         let known = matches!(name, "kernelopts" | "default_kernelopts");
-        return known.then(|| (trimmed(line, value), Role::Boot));
+        return known.then(|| (trimmed(line, value), Role::Template));
     }
     if !is_linux(word) {
         return None;
