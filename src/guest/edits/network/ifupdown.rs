@@ -104,15 +104,15 @@ fn design(text: &str) -> Option<&str> {
 }
 
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
-    let Some(main) = bench.text(MAIN)? else { return Ok(()) };
+    let Some(main) = super::small_text(bench, Path::new(MAIN))? else { return Ok(()) };
     let mut paths = vec![PathBuf::from(MAIN)];
     let sources = main.lines().any(|line| line.trim_ascii_start().starts_with("source"));
     if sources {
-        paths.extend(bench.list("/etc/network/interfaces.d")?);
+        paths.extend(super::some(bench, "/etc/network/interfaces.d")?);
     }
     let mut files = Vec::new();
     for path in paths {
-        if let Some(text) = bench.text(&path)? {
+        if let Some(text) = super::small_text(bench, &path)? {
             files.push((path, text));
         }
     }

@@ -53,6 +53,20 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
 /// What a line that is not wanted any more begins with.
 const MARK: &str = "#stratus: ";
 
+/// Bytes of a card's configuration, and files in a folder of such: a family is read as a whole.
+const MAX_FILE: usize = 64 << 10;
+const MAX_FILES: usize = 256;
+
+fn small_text(bench: &Bench<'_>, path: &Path) -> Result<Option<String>> {
+    Ok(bench.text(path)?.filter(|text| text.len() <= MAX_FILE))
+}
+
+fn some(bench: &Bench<'_>, folder: &str) -> Result<Vec<PathBuf>> {
+    let mut paths = bench.list(folder)?;
+    paths.truncate(MAX_FILES);
+    Ok(paths)
+}
+
 /// `line` as a comment; comments and empty lines stay as they are.
 fn mark(line: &str) -> String {
     let code = line.trim_ascii();
