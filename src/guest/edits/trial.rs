@@ -234,4 +234,46 @@ mod tests {
             assert!(began.elapsed().as_secs() < 30, "{line}: {:?}", began.elapsed());
         }
     }
+
+    /// A small guest with busybox and no kernel of its own, as in `testdata`.
+    #[test]
+    fn the_example_guest() {
+        let mut tree = MemoryTree::of(&[
+            (
+                "/etc/inittab",
+                "::sysinit:/etc/init.d/rcS\n#ttyS0::respawn:/sbin/getty -L ttyS0 115200 vt100\n",
+            ),
+            (
+                "/etc/fstab",
+                "/dev/sda1\t/\text4\terrors=remount-ro\t0\t1\n\
+                 share\t/media/sf_share\tvboxsf\tdefaults,uid=1000\t0\t0\n",
+            ),
+            (
+                "/etc/network/interfaces",
+                "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n",
+            ),
+            ("/etc/udev/rules.d/70-persistent-net.rules", "NAME=\"eth0\"\n"),
+            ("/bin/busybox", "UUID=\0"),
+        ]);
+        tree.link("/bin/mount", "/bin/busybox");
+        tree.link("/sbin/getty", "/bin/busybox");
+        let facts = Facts { kernels: vec![], ..facts(Init::Busybox) };
+        let volumes = [partition(1, Holds::Ext, "ext4", "abcd")];
+        let mut paths = Vec::new();
+        for edit in EDITS {
+            let outcome = run(edit, &mut tree, &facts, &volumes);
+            assert_eq!(outcome.warnings, []);
+            paths.extend(outcome.changes.into_iter().map(|change| change.path));
+        }
+        let expected = [
+            "/etc/fstab",
+            "/etc/inittab",
+            "/etc/udev/rules.d/70-persistent-net.rules",
+            "/etc/fstab",
+        ];
+        assert_eq!(paths, expected);
+        let fstab = tree.text("/etc/fstab").unwrap();
+        assert!(fstab.starts_with("UUID=abcd\t/\text4\terrors=remount-ro\t0\t1\n"), "{fstab}");
+        assert!(fstab.ends_with("vboxsf\tdefaults,uid=1000,nofail,noauto\t0\t0\n"), "{fstab}");
+    }
 }
