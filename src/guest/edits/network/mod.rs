@@ -86,7 +86,10 @@ fn is_predictable(name: &str) -> bool {
             .and_then(|rest| rest.split_once('p'))
             .is_some_and(|(slot, port)| digits(slot) && digits(port));
     let mac = name.strip_prefix("enx").is_some_and(|mac| mac.len() == 12);
-    (slot && !name.contains(['.', ':'])) || biosdevname || mac || name.starts_with("eth-id-")
+    (slot && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+        || biosdevname
+        || mac
+        || name.starts_with("eth-id-")
 }
 
 /// Whether a name is that of an Ethernet card, not of a bridge, a VLAN or an alias.

@@ -28,8 +28,10 @@ fn names_of_cards() {
     {
         assert!(is_predictable(name) && is_card(name), "{name}");
     }
-    for name in ["eth0", "lo", "br0", "wlan0", "enp0s3.5", "endpoint", "p2p", "em", "en", "", "enp"]
-    {
+    for name in [
+        "eth0", "lo", "br0", "wlan0", "enp0s3.5", "enp0s3\\", "endpoint", "p2p", "em", "en", "",
+        "enp",
+    ] {
         assert!(!is_predictable(name), "{name}");
     }
     assert!(is_card("eth10") && !is_card("eth") && !is_card("eth0.5") && !is_card("ethx"));
