@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::guest::edits::boot_trial::{content, dump, facts, kernel, partition, run as trial};
 use crate::guest::edits::cmdline::{samples, tests as lines};
-use crate::guest::edits::trial::{content, dump, facts, kernel, partition, run as trial};
 use crate::guest::facts::{Facts, Init};
 use crate::guest::memory::MemoryTree;
 

@@ -1,6 +1,6 @@
 //! Configurations as distributions write them, for tests.
 
-use crate::guest::edits::trial::{content, dump};
+use crate::guest::edits::boot_trial::{content, dump};
 use crate::guest::memory::MemoryTree;
 
 /// What Debian's grub-mkconfig makes, with names of devices.

@@ -3,7 +3,7 @@ mod interfaces;
 use proptest::prelude::*;
 
 use super::*;
-use crate::guest::edits::trial::{Outcome, content, dump, facts, run as trial};
+use crate::guest::edits::boot_trial::{Outcome, content, dump, facts, run as trial};
 use crate::guest::facts::Init;
 use crate::guest::memory::MemoryTree;
 

@@ -1,6 +1,6 @@
 use super::*;
+use crate::guest::edits::boot_trial::{Outcome, facts, run as trial};
 use crate::guest::edits::cmdline::samples;
-use crate::guest::edits::trial::{Outcome, facts, run as trial};
 use crate::guest::memory::MemoryTree;
 
 fn edited(init: Init, tree: &mut MemoryTree) -> Outcome {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::guest::edits::trial::{Outcome, facts, run as trial};
+use crate::guest::edits::boot_trial::{Outcome, facts, run as trial};
 use crate::guest::facts::Init;
 use crate::guest::memory::{Entry, MemoryTree};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::guest::block::Block;
-use crate::guest::edits::trial::{
+use crate::guest::edits::boot_trial::{
     MemoryBlock, Outcome, content, facts, once, partition, run as trial,
 };
 use crate::guest::facts::Init;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::guest::edits::trial::{Outcome, content, dump, facts, run as trial};
+use crate::guest::edits::boot_trial::{Outcome, content, dump, facts, run as trial};
 use crate::guest::facts::Init;
 use crate::guest::memory::{Entry, MemoryTree};
 
@@ -50,7 +50,7 @@ fn units_are_masked() {
         }
     }
     let root = format!("--root={}", folder.path().display());
-    let said = crate::guest::edits::trial::judge(
+    let said = crate::guest::edits::boot_trial::judge(
         "systemd",
         "systemctl",
         &[&root, "is-enabled", "vboxadd.service", "vboxadd-service.service"],

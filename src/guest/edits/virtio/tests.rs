@@ -1,5 +1,5 @@
 use super::*;
-use crate::guest::edits::trial::{Outcome, content, dump, facts, kernel, run as trial};
+use crate::guest::edits::boot_trial::{Outcome, content, dump, facts, kernel, run as trial};
 use crate::guest::facts::{Facts, Init};
 use crate::guest::memory::MemoryTree;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{INTERFACES, edited, file};
-use crate::guest::edits::trial::{content, dump};
+use crate::guest::edits::boot_trial::{content, dump};
 use crate::guest::memory::{Entry, MemoryTree};
 
 const LO: &str = "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n\n";
