@@ -6,8 +6,10 @@ use crate::guest::inspect::services::{
     cloud_init, hostkey_regenerator, network_pins, one_context, selinux, ssh,
 };
 
-/// Files and links (`->` in the content) of a guest.
-fn guest(files: &[(&str, &str)]) -> MemoryTree {
+/// Files and their content; `->` in front of a link's target.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+fn guest(files: Files) -> MemoryTree {
     let mut tree = MemoryTree::default();
     for (path, content) in files {
         match content.strip_prefix("->") {
@@ -21,7 +23,7 @@ fn guest(files: &[(&str, &str)]) -> MemoryTree {
 #[test]
 fn the_target_of_init_decides() {
     let upstart = "\u{7f}ELF....upstart....";
-    let table: [(&str, &[(&str, &str)], Init); 14] = [
+    let table: [(&str, Files, Init); 14] = [
         (
             "systemd",
             &[("/sbin/init", "->/lib/systemd/systemd"), ("/lib/systemd/systemd", "")],
@@ -241,7 +243,8 @@ fn firmware_and_loader() {
     let mut esp = volume("sda1", "vfat");
     esp.esp = true;
     let (with, without) = ([esp], [volume("sda1", "ext4")]);
-    let table: [(&[(&str, &str)], &[Volume], Option<&str>, Option<&str>); 9] = [
+    type Row<'a> = (Files<'a>, &'a [Volume], Option<&'a str>, Option<&'a str>);
+    let table: [Row; 9] = [
         (
             &[("/boot/grub/grub.cfg", ""), ("/boot/grub/i386-pc/x", "")],
             &without,
