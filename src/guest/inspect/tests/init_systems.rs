@@ -277,3 +277,27 @@ fn firmware_and_loader() {
         assert_eq!(found.as_deref(), firmware, "{files:?}");
     }
 }
+
+proptest::proptest! {
+    /// No content of the files that are read stops the inspection, and the same files give the
+    /// same facts.
+    #[test]
+    fn any_content(text in "([ -~\t\n\"'\\\\é=/#$]|root=|ID=|linux |/dev/sda1 /x ext4 |UUID=){0,40}") {
+        let paths = [
+            "/etc/fstab", "/etc/crypttab", "/etc/os-release", "/etc/redhat-release", "/etc/issue",
+            "/boot/grub/grub.cfg", "/boot/grub2/grubenv", "/boot/loader/entries/a.conf",
+            "/etc/selinux/config", "/etc/inittab", "/lib/modules/6.1/modules.builtin",
+            "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1", "/bin/sh", "/sbin/init",
+            "/etc/network/interfaces", "/etc/init/rc.conf", "/etc/init.d/sshd",
+        ];
+        let tree = MemoryTree::of(&paths.map(|path| (path, text.as_str())));
+        let volumes = [volume("sda1", "ext4"), volume("vg/lv", "ext4")];
+        let found = mounts(&tree, &volumes, 0).unwrap();
+        let facts = inspect(&tree, &volumes, &found.found).unwrap();
+        assert_eq!(facts, inspect(&tree, &volumes, &found.found).unwrap());
+        assert!(found.found[0].0 == "/" && found.found.len() <= volumes.len());
+        let candidates = [Candidate::look(Some(&tree), &volumes, 0).unwrap()];
+        assert_eq!(choose_root(&candidates, None).unwrap(), 0);
+        assert!(!crate::guest::verdict::findings(&facts).is_empty());
+    }
+}
