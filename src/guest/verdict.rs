@@ -120,14 +120,16 @@ fn devices(facts: &Facts) -> Finding {
         return warn(
             "devices-by-bus",
             format!(
-                "fstab or boot menu name {devices}: right on a {bus} disk only; the edit boot-uuid makes it UUIDs"
+                "fstab or boot menu name {devices}: right on a {bus} disk only; \
+                 the edit boot-uuid makes it UUIDs"
             ),
         );
     }
     bad(
         "devices-lost",
         format!(
-            "fstab or boot menu name {devices}, which a {} disk does not have; use the edit boot-uuid",
+            "fstab or boot menu name {devices}, which a {} disk does not have; \
+             use the edit boot-uuid",
             facts.disks_bus
         ),
     )
@@ -137,12 +139,14 @@ fn boot_loader(facts: &Facts) -> Finding {
     match facts.bootloader.as_deref() {
         Some("lilo") => warn(
             "loader-lilo",
-            "LILO finds its kernel by disk addresses and names /dev/hda or the like: test that it boots, or install GRUB",
+            "LILO finds its kernel by disk addresses and bus names: test that it boots, \
+             or install GRUB",
         ),
         Some(loader) => ok("loader-found", format!("starts by {loader}")),
         None => warn(
             "loader-missing",
-            "no boot loader's menu found: it boots only if the loader is on a file system that is not read here",
+            "no boot loader's menu found: it boots only if the loader is on a file system that \
+             is not read here",
         ),
     }
 }
@@ -169,7 +173,8 @@ fn network(facts: &Facts) -> Finding {
     warn(
         "network-pinned",
         format!(
-            "{} name a hardware address or interface of the old machine: the guest may have no network; use the edit network-dhcp",
+            "{} name a hardware address or interface of the old machine: it may have no network; \
+             use the edit network-dhcp",
             facts.network_pins.join(", ")
         ),
     )
