@@ -156,7 +156,7 @@ fn is_option(name: &str) -> bool {
 /// Bytes of base64 with its padding (RFC 4648, section 4).
 fn base64(text: &str) -> Option<Vec<u8>> {
     let data = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - data.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - data.len() > 2 {
         return None;
     }
     let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len()), 0_u32, 0);
