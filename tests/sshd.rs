@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use proptest::prelude::*;
 use stratus::disk::Warning;
@@ -466,15 +468,28 @@ fn dropbear_offers(arguments: &[String]) -> String {
     assert!(
         made.expect("the judge dropbear is missing: apt-get install dropbear-bin").status.success()
     );
-    let server = format!("dropbear -i -r {} {}", key.display(), arguments.join(" "));
-    let output = Command::new("ssh")
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let client = Command::new("ssh")
         .args(["-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"])
         .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "PreferredAuthentications=none"])
-        .arg("-o")
-        .arg(format!("ProxyCommand=PATH=$PATH:/usr/sbin exec {server}"))
-        .args(["root@guest", "true"])
-        .output()
+        .args(["-o", "ConnectTimeout=20", "-p", &port, "root@127.0.0.1", "true"])
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("apt-get install openssh-client");
+    // As inetd does: the connection is the server's input and output.
+    let connection = OwnedFd::from(listener.accept().unwrap().0);
+    let mut server = Command::new("/usr/sbin/dropbear")
+        .args(["-i", "-r"])
+        .arg(&key)
+        .args(arguments)
+        .stdin(connection.try_clone().unwrap())
+        .stdout(connection)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = client.wait_with_output().unwrap();
+    server.wait().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let offer = said.split_once("Permission denied (").and_then(|(_, rest)| rest.split_once(')'));
     offer.unwrap_or_else(|| panic!("{said}")).0.to_owned()
