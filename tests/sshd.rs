@@ -182,7 +182,7 @@ impl World {
 
     /// Puts the guest's files there, instead of those of the last one.
     fn put(&self, files: &Files) {
-        for folder in ["etc/ssh", "usr/etc", "srv"] {
+        for folder in ["etc/ssh", "etc/s", "usr/etc", "srv"] {
             let _ = fs::remove_dir_all(self.0.path().join(folder));
         }
         fs::create_dir_all(self.0.path().join("etc/ssh")).unwrap();
@@ -293,6 +293,12 @@ const OPEN: &[&[(&str, &str)]] = &[
         ("/srv/1/x7.conf", "Match user root\nPermitRootLogin yes\n"),
     ],
     &[
+        (MAIN, "Include s\\/a .[.]/ssh/s/b\n"),
+        ("/etc/ssh/s/a", "Match all\nPasswordAuthentication yes\n"),
+        ("/etc/ssh/s/b", "Match all\nKbdInteractiveAuthentication yes\n"),
+    ],
+    &[(MAIN, "Include .*/s/b\n"), ("/etc/s/b", "Match all\nPasswordAuthentication yes\n")],
+    &[
         (MAIN, "Include a\n"),
         ("/etc/ssh/a", "Include b\n"),
         ("/etc/ssh/b", "Include sub/../c\n"),
@@ -344,6 +350,20 @@ fn the_server_offers_keys_only() {
         let root = &world.ask(MAIN, "root")["permitrootlogin"];
         assert!(matches!(root.as_str(), "without-password" | "prohibit-password"), "{root}");
     }
+}
+
+/// The file that Debian's package puts there, and the one that cloud-init adds.
+#[test]
+fn a_distributions_own_configuration_is_closed() {
+    let world = World::new();
+    let text = fs::read_to_string("/usr/share/openssh/sshd_config").unwrap();
+    let mut files = Files::of(&[(MAIN, &text), CLOUD]);
+    world.put(&files);
+    assert!(too_open(&world, MAIN).is_some());
+    assert_eq!(edit(&mut files), []);
+    world.put(&files);
+    assert_eq!(too_open(&world, MAIN), None);
+    assert_eq!(world.ask(MAIN, "root")["usepam"], "yes");
 }
 
 #[test]
@@ -446,7 +466,7 @@ fn with_include(mut lines: Vec<String>, at: usize, what: &str) -> String {
 fn any_configuration_ends_with_keys_only() {
     let world = World::new();
     let config = ((lines(), 0..7_usize), (lines(), 0..7_usize), lines(), lines());
-    let settings = ProptestConfig { cases: 150, failure_persistence: None, ..Default::default() };
+    let settings = ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() };
     proptest!(settings, |((main, a, b, c) in config)| {
         let mut files = Files::of(&[
             (MAIN, &with_include(main.0, main.1, "sshd_config.d/*.conf")),
@@ -458,6 +478,44 @@ fn any_configuration_ends_with_keys_only() {
         world.put(&files);
         prop_assert_eq!(too_open(&world, MAIN), None);
     });
+}
+
+/// Lines with odd characters in them: wherever the server still reads `yes`, so does the edit.
+#[test]
+fn odd_lines_are_read_as_the_server_reads_them() {
+    let world = World::new();
+    let odd = prop::sample::select(vec![
+        " ", "\t", "\"", "'", "=", "\\", "#", "\x0c", "\r", "\0", "\0\n",
+    ]);
+    let lines = [
+        "Match all\nPasswordAuthentication yes\n",
+        "KbdInteractiveAuthentication yes\nMatch user root\nPermitRootLogin yes\n",
+        "Include \"in cluded\"\nX11Forwarding no\n",
+        "Match all\nInclude /etc/ssh/more/*.conf # x\n",
+    ];
+    let mangled = prop::collection::vec((any::<prop::sample::Index>(), odd), 1..4);
+    let settings = ProptestConfig { cases: 250, failure_persistence: None, ..Default::default() };
+    let accepted = std::cell::Cell::new(0);
+    proptest!(settings, |(line in prop::sample::select(lines.to_vec()), mangled in mangled)| {
+        let mut text = line.to_owned();
+        for (at, odd) in mangled {
+            text.insert_str(at.index(text.len()), odd);
+        }
+        let included = "Match all\nPasswordAuthentication yes\n";
+        let mut files = Files::of(&[
+            (MAIN, &text),
+            ("/etc/ssh/in cluded", included),
+            ("/etc/ssh/more/a.conf", included),
+        ]);
+        world.put(&files);
+        if world.run(MAIN, "root").status.success() {
+            accepted.set(accepted.get() + 1);
+            edit(&mut files);
+            world.put(&files);
+            prop_assert_eq!(too_open(&world, MAIN), None, "{:?}", text);
+        }
+    });
+    assert!(accepted.get() > 20, "only {} lines were of any use", accepted.get());
 }
 
 /// What Dropbear offers somebody without a key, when it is started with these arguments.

@@ -21,12 +21,15 @@ pub(super) fn expand(
 ) -> Result<Vec<PathBuf>> {
     let start = if pattern.starts_with('/') { Path::new("/") } else { folder };
     let mut paths = vec![start.to_owned()];
-    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+    for part in plain_slashes(pattern).split('/').filter(|part| !part.is_empty()) {
         let mut next = Vec::new();
         for path in paths {
             if part.contains(['*', '?', '[', '\\']) {
                 let part: Vec<char> = part.chars().collect();
-                let list = tree.list(&path)?;
+                let mut list = tree.list(&path)?;
+                if part.first() == Some(&'.') {
+                    list.extend([".".into(), "..".into()]);
+                }
                 spend(names, list.len() + 1, pattern)?;
                 next.extend(list.iter().filter(|name| fits(name, &part)).map(|n| path.join(n)));
             } else {
@@ -44,6 +47,19 @@ pub(super) fn expand(
     }
     found.sort();
     Ok(found)
+}
+
+/// A `/` divides, whether it is escaped or not.
+fn plain_slashes(pattern: &str) -> String {
+    let (mut plain, mut escaped) = (String::with_capacity(pattern.len()), false);
+    for c in pattern.chars() {
+        if escaped && c == '/' {
+            plain.pop();
+        }
+        plain.push(c);
+        escaped = c == '\\' && !escaped;
+    }
+    plain
 }
 
 fn spend(names: &mut usize, count: usize, pattern: &str) -> Result<()> {
@@ -185,7 +201,10 @@ mod tests {
         assert_eq!(expand("sshd_config.d/*.conf"), both);
         assert_eq!(expand("/etc/s*/sshd_config.d/?.conf"), both);
         assert_eq!(expand("../../../../etc/ssh/x"), ["/etc/ssh/../../../../etc/ssh/x"]);
+        assert_eq!(expand("/etc\\/ssh/sshd_config.d\\/*"), both);
         assert_eq!(expand("*.conf"), [""; 0]);
+        assert_eq!(expand("\\/etc/ssh/x"), [""; 0]);
+        assert_eq!(expand("sshd_config.d/.[.]/x"), ["/etc/ssh/sshd_config.d/../x"]);
         assert_eq!(expand("~/x"), [""; 0]);
     }
 }
