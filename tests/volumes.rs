@@ -18,7 +18,7 @@ const MIB: usize = 1 << 20;
 const SECTOR: usize = 512;
 
 fn found(bytes: Vec<u8>) -> Found {
-    find(&Memory::new(bytes)).unwrap()
+    find(&Memory::disk(bytes)).unwrap()
 }
 
 fn found_in(image: &Path) -> Found {
@@ -104,7 +104,7 @@ fn agrees_with_sfdisk(image: &Path) -> Found {
             (format!("sda{number}"), start * sector, size * sector, uuid, label, esp)
         })
         .collect();
-    let disk: Arc<dyn Block> = Memory::new(fs::read(image).unwrap());
+    let disk: Arc<dyn Block> = Memory::disk(fs::read(image).unwrap());
     let ours: Vec<_> = find(&disk)
         .unwrap()
         .volumes
@@ -489,8 +489,7 @@ fn superblocks_by_hand() {
     };
     let old_swap = (4086, b"SWAP-SPACE".to_vec());
     let suspended = (4086, b"S1SUSPEND\0".to_vec());
-    let lvm1 = (0, b"HM\x01\0".to_vec());
-    let squash = (0, b"hsqs\0\0\0\0".to_vec());
+    let simple = |at, magic: &[u8], name| ((at, magic.to_vec()), name, Holds::Other(name));
     let raid = "linux_raid_member";
     for ((at, superblock), name, holds) in [
         (md(0), raid, Holds::Raid),
@@ -499,8 +498,17 @@ fn superblocks_by_hand() {
         (old(), raid, Holds::Raid),
         (old_swap, "swap", Holds::Swap),
         (suspended, "swsuspend", Holds::Swap),
-        (lvm1, "LVM1_member", Holds::Other("LVM1_member")),
-        (squash, "squashfs", Holds::Other("squashfs")),
+        simple(0, b"HM\x01\0", "LVM1_member"),
+        simple(0, b"SnAp\x01\0\0\0", "DM_snapshot_cow"),
+        simple(0, b"dmvdo001", "vdo"),
+        simple(0, b"UBI#\x01", "ubi"),
+        simple(0, b"\0\0\0ReFS\0", "ReFS"),
+        simple(1024, b"\xe2\xe1\xf5\xe0", "erofs"),
+        simple(65536, b"ReIsEr4", "reiser4"),
+        simple(1 << 20, b"\x0d\xd0\x01\xc0", "VMFS_volume_member"),
+        simple(2 << 20, b"\x5e\xf1\xab\x2f", "VMFS"),
+        ((size - 1024, b"Intel Raid ISM Cfg Sig. ".to_vec()), "isw_raid_member", Holds::Raid),
+        ((size - 512, b"\x11\xde\x11\xde".to_vec()), "ddf_raid_member", Holds::Raid),
     ] {
         let mut disk = vec![0; size];
         put(&mut disk, at, &superblock);
@@ -512,8 +520,8 @@ fn superblocks_by_hand() {
         let volume = &found.volumes[0];
         assert_eq!((volume.filesystem.as_str(), volume.holds), (name, holds));
         assert_eq!(codes(&found).contains(&"guest-hibernated"), name == "swsuspend");
-        // blkid wants more of a squashfs, LVM1 and suspended page than a magic number.
-        if holds == Holds::Raid {
+        assert_eq!(blkid(&image, 0, size, "TYPE").as_deref(), Some(name));
+        if name == raid {
             agrees_with_blkid(volume, &image, 0);
             assert!(volume.uuid.is_some() && volume.refused.is_some());
         }
@@ -559,7 +567,7 @@ fn logical_volumes_byte_by_byte() {
             group.fill(&volume.name, &content);
         }
         let (disk, starts) = group.on_one_disk();
-        let disk = Memory::new(disk);
+        let disk = Memory::disk(disk);
         let found = find(&disk).unwrap();
         assert_eq!(codes(&found), Vec::<&str>::new(), "{:?}", found.warnings);
         for wanted in &volumes {
@@ -682,6 +690,8 @@ fn what_is_not_served_is_refused_by_name() {
         let refused = root.refused.as_deref().unwrap_or("nothing");
         assert!(refused.contains(why), "{to}: {refused}");
     }
+    let missing = changed("flags = []\ndev_size", "flags = [\"MISSING\"]\ndev_size");
+    assert!(missing.volumes[1..].iter().all(|v| v.refused.as_ref().unwrap().contains("missing")));
     // Not visible: not listed.
     let hidden = changed(status, "status = [\"READ\", \"WRITE\"]");
     assert_eq!(names(&hidden), ["disk", "vg/swap_1", "vg/var-log"]);
@@ -695,6 +705,7 @@ fn what_is_not_served_is_refused_by_name() {
 
 #[test]
 fn damaged_metadata_are_a_warning() {
+    let id = lvm::dashed(&lvm::id("vg pv0"));
     for (from, to) in [
         ("vg {", "../vg {"),
         ("vg {", "a/b {"),
@@ -705,6 +716,11 @@ fn damaged_metadata_are_a_warning() {
         ("pe_count", "pe_cnt"),
         ("seqno = 2", "seqno = 2 seqno = 3"),
         ("seqno = 2", "seqno = [[]]"),
+        // Two names for one physical volume.
+        (
+            "}\n}\n\nlogical",
+            &format!("}}\npvx {{\nid = \"{id}\"\npe_start = 9\npe_count = 9\n}}\n}}\n\nlogical"),
+        ),
         // Two segments on one extent.
         ("\"pv0\", 3", "\"pv0\", 0"),
     ] {
@@ -805,6 +821,25 @@ fn every_byte_of_every_superblock_may_be_wrong() {
     }
 }
 
+/// As much metadata as is read, and more volumes than are listed.
+#[test]
+fn a_forged_giant_is_bounded() {
+    let wide = Layout { extent: 4096, area: 20 << 20, ..Layout::default() };
+    let mut many: Vec<_> = (0..10_000).map(|i| linear(&format!("lv{i}"), 1)).collect();
+    let group = volume_group("vg", &many, &wide);
+    assert!(group.text.len() > 2 * MIB);
+    let start = std::time::Instant::now();
+    let found = found(group.disks[0].clone());
+    assert_eq!((found.volumes.len(), codes(&found)), (512, vec!["too-many-volumes"]));
+    many = (0..40_000).map(|i| linear(&format!("lv{i}"), 1)).collect();
+    let group = volume_group("vg", &many, &wide);
+    assert!(group.text.len() > 8 * MIB);
+    let found = self::found(group.disks[0].clone());
+    assert_eq!((names(&found), codes(&found)), (vec!["disk"], vec!["lvm-damaged"]));
+    // It takes some tenths of a second, on machines that do nothing else.
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
 #[test]
 fn a_disk_may_end_anywhere() {
     let layout = Layout { extent: 4096, chunk: 4096, area: 12 << 10, ..Layout::default() };
@@ -853,8 +888,12 @@ fn lvm2(command: &str, devices: &[Loop]) -> Command {
     lvm2
 }
 
-/// The extents of all logical volumes by lvm2: name, type, `device:first-last` of each stripe.
-fn segments_by_lvm2(devices: &[Loop]) -> Vec<(String, u64, Vec<(usize, u64)>)> {
+/// A segment as lvm2 prints it: name of its volume, bytes, number of the device and first extent of
+/// each stripe.
+type Seen = (String, u64, Vec<(usize, u64)>);
+
+/// The segments of all logical volumes by lvm2.
+fn segments_by_lvm2(devices: &[Loop]) -> Vec<Seen> {
     let mut lvs = lvm2("lvs", devices);
     lvs.args(["--noheadings", "--separator", ";", "--units", "b", "--nosuffix"]);
     lvs.env("LVM_SUPPRESS_FD_WARNINGS", "1");

@@ -108,6 +108,11 @@ fn file(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<Option<String>> {
     Ok(tree.read(path.as_ref(), MAX_TEXT)?.map(|bytes| text::decode(&bytes)))
 }
 
+/// The same for the small files of which a folder can hold any number.
+fn small_file(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<Option<String>> {
+    Ok(tree.read(path.as_ref(), 64 << 10)?.map(|bytes| text::decode(&bytes)))
+}
+
 /// Whether the links of `path` lead to something.
 fn exists(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<bool> {
     Ok(tree.resolve(path.as_ref())?.is_some())

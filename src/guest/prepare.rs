@@ -7,24 +7,20 @@
 //!
 //! Two overlays, because what an edit frees shows by comparing before and after.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod guest;
+mod work;
+
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::block::Block;
-use super::edits::{self, Bench, Change, EditOptions};
-use super::ext::{self, Ext};
+use super::edits::{self, Change, EditOptions};
 use super::facts::Facts;
-use super::inspect::{self, Candidate, Mounts};
-use super::mounted::MountedTree;
-use super::verdict::{self, Finding};
-use super::volumes::{self, Holds, Volume};
+use super::verdict::Finding;
 use crate::digest::hex;
-use crate::disk::overlay::{Budget, Edited, Limits, Overlay};
+use crate::disk::overlay::{Budget, Edited, Limits};
 use crate::disk::{Disk, Warning};
 use crate::error::{Error, Kind, Result};
 
@@ -149,7 +145,7 @@ fn watched(
     let (sender, receiver) = channel();
     let work = {
         let (disk, wanted, budget) = (disk.clone(), wanted.clone(), budget.clone());
-        move || drop(sender.send(work(disk, &wanted, &budget)))
+        move || drop(sender.send(work::work(disk, &wanted, &budget)))
     };
     std::thread::Builder::new()
         .name(THREAD.to_owned())
@@ -176,262 +172,4 @@ fn panicked() -> Error {
         "a file system in the guest is damaged in a way that the code which reads it did not expect",
     )
     .remedy("run e2fsck in the machine, then convert again; or convert it with --no-context")
-}
-
-/// An ext file system, before and after.
-struct Served {
-    /// Its bytes as they were before the first edit.
-    before: Arc<dyn Block>,
-    /// Why it cannot be edited.
-    trouble: Option<Error>,
-}
-
-fn work(
-    disk: Arc<dyn Disk>,
-    wanted: &Wanted,
-    budget: &Arc<Budget>,
-) -> Result<(Option<Edited>, Report)> {
-    let recovered = recover(disk, budget)?;
-    let mut troubles = recovered.troubles;
-    let below: Arc<dyn Disk> = Arc::new(recovered.disk);
-    let overlay = Arc::new(Overlay::new(below.clone(), budget.clone()));
-    let block: Arc<dyn Block> = overlay.clone();
-    let before: Arc<dyn Block> = Arc::new(Overlay::new(below, budget.clone()));
-    let found = volumes::find(&block)?;
-    let volumes = found.volumes;
-    let mut served: BTreeMap<usize, Served> = BTreeMap::new();
-    for (index, old) in volumes::find(&before)?.volumes.into_iter().enumerate() {
-        if old.holds == Holds::Ext && old.refused.is_none() {
-            let trouble = troubles.remove(&index);
-            served.insert(index, Served { before: old.block, trouble });
-        }
-    }
-    drop(before);
-    let outlook = Vec::new();
-    let mut guest = Guest { wanted, volumes, served, warnings: found.warnings, outlook };
-    let (facts, changes) = guest.edit()?;
-    let mut report = Report { facts: Some(facts), changes, ..Report::default() };
-    if wanted.examine {
-        report.free = Some(guest.stored_free()?);
-    }
-    guest.edit_volumes(&mut report)?;
-    (report.warnings, report.outlook) = (guest.warnings, guest.outlook);
-    drop((guest.volumes, guest.served, block));
-    let overlay = Arc::into_inner(overlay).ok_or_else(|| {
-        Error::new(Kind::Internal, "guest-overlay", "something still holds the overlay")
-    })?;
-    let edited = overlay.freeze()?;
-    report.digest = edited.digest();
-    Ok((Some(edited), report))
-}
-
-/// The disk with its file systems as a clean unmount leaves them.
-struct Recovered {
-    disk: Edited,
-    /// Why a volume, by index, cannot be edited.
-    troubles: BTreeMap<usize, Error>,
-}
-
-fn recover(disk: Arc<dyn Disk>, budget: &Arc<Budget>) -> Result<Recovered> {
-    let overlay = Arc::new(Overlay::new(disk, budget.clone()));
-    let block: Arc<dyn Block> = overlay.clone();
-    let mut troubles = BTreeMap::new();
-    for (index, volume) in volumes::find(&block)?.volumes.into_iter().enumerate() {
-        if volume.holds == Holds::Ext && volume.refused.is_none() {
-            let mark = overlay.mark();
-            if let Err(error) = ext::recover(&volume.block) {
-                if !is_refusal(&error) || error.code() == "guest-limit" {
-                    return Err(error);
-                }
-                overlay.back_to(mark);
-                troubles.insert(index, error.within(&described(&volume)));
-            }
-        }
-    }
-    drop(block);
-    let overlay = Arc::into_inner(overlay).ok_or_else(|| {
-        Error::new(Kind::Internal, "guest-overlay", "something still holds the overlay")
-    })?;
-    Ok(Recovered { disk: overlay.freeze()?, troubles })
-}
-
-/// `sda1 (ext4)`.
-fn described(volume: &Volume) -> String {
-    match volume.filesystem.as_str() {
-        "" => volume.name.clone(),
-        filesystem => format!("{} ({filesystem})", volume.name),
-    }
-}
-
-/// Places whose files edits may have to change. A guest with a file system there that cannot be
-/// edited is not prepared: it would keep what has to go.
-const NEEDED: [&str; 8] = ["/", "/etc", "/usr", "/var", "/boot", "/home", "/root", "/tmp"];
-
-fn is_needed(at: &str) -> bool {
-    let below = |top: &&str| at.strip_prefix(*top).is_some_and(|rest| rest.starts_with('/'));
-    NEEDED.contains(&at) || NEEDED[1..].iter().any(below)
-}
-
-fn unsupported(place: &str, volume: &Volume) -> Error {
-    let why = volume.refused.as_deref().unwrap_or("only ext2, ext3 and ext4 can be edited");
-    let message = format!("{place}: {why}");
-    Error::new(Kind::Unsupported, "guest-fs-unsupported", message).remedy(
-        "prepare this guest by hand, and convert it as it is with --no-context (or --context try)",
-    )
-}
-
-/// The guest at work.
-struct Guest<'a> {
-    wanted: &'a Wanted,
-    volumes: Vec<Volume>,
-    /// The ext file systems among them, by index.
-    served: BTreeMap<usize, Served>,
-    warnings: Vec<Warning>,
-    outlook: Vec<Finding>,
-}
-
-impl Guest<'_> {
-    /// Finds the root, looks around, and does the edits of files.
-    fn edit(&mut self) -> Result<(Facts, Vec<Change>)> {
-        let root = self.root()?;
-        let mounts = inspect::mounts(&self.tree_of(root)?, &self.volumes, root)?;
-        let mut tree = self.mount(&mounts)?;
-        let facts = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
-        self.warnings.extend(inspect::warnings(&facts, &mounts));
-        let mut bench = Bench {
-            tree: &mut tree,
-            facts: &facts,
-            volumes: &self.volumes,
-            options: &self.wanted.options,
-            name: "",
-            changes: Vec::new(),
-            warnings: Vec::new(),
-        };
-        for edit in edits::OF_FILES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
-            bench.name = edit.name;
-            (edit.run)(&mut bench)?;
-        }
-        let Bench { changes, warnings, .. } = bench;
-        self.warnings.extend(warnings);
-        if self.wanted.examine {
-            let after = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
-            self.outlook = verdict::findings(&after);
-        }
-        tree.finish()?;
-        Ok((facts, changes))
-    }
-
-    /// The volume with the root file system.
-    fn root(&self) -> Result<usize> {
-        let mut candidates = Vec::new();
-        for index in 0..self.volumes.len() {
-            let trouble = self.served.get(&index).map(|served| served.trouble.as_ref());
-            let tree = match trouble {
-                Some(None) => Some(self.tree_of(index)?),
-                _ => None,
-            };
-            let tree = tree.as_ref().map(|tree| tree as _);
-            let mut candidate = Candidate::look(tree, &self.volumes, index)?;
-            if let Some(Some(error)) = trouble {
-                candidate.refused.get_or_insert_with(|| error.message().to_owned());
-            }
-            candidates.push(candidate);
-        }
-        let error = match inspect::choose_root(&candidates, self.wanted.root_volume.as_deref()) {
-            Ok(root) => return Ok(root),
-            Err(error) => error,
-        };
-        // One file system that cannot be edited, and nothing else: then that is the reason.
-        let mut reasons = self.served.values().filter_map(|served| served.trouble.as_ref());
-        match (reasons.next(), reasons.next()) {
-            (Some(one), None) if error.code() == "guest-no-root" => Err(one.again()),
-            _ => Err(error),
-        }
-    }
-
-    /// The file system of one volume, alone.
-    fn tree_of(&self, index: usize) -> Result<MountedTree> {
-        let mut tree = MountedTree::default();
-        tree.mount(Path::new("/"), Some(Box::new(self.open(index)?)));
-        Ok(tree)
-    }
-
-    fn open(&self, index: usize) -> Result<Ext> {
-        let (Some(volume), Some(served)) = (self.volumes.get(index), self.served.get(&index))
-        else {
-            let message = "a volume is not an ext file system";
-            return Err(Error::new(Kind::Unsupported, "guest-fs-unsupported", message));
-        };
-        if let Some(error) = &served.trouble {
-            return Err(error.again());
-        }
-        Ext::open(volume.block.clone(), served.before.clone(), self.wanted.now)
-            .map_err(|error| error.within(&described(volume)))
-    }
-
-    /// All file systems of the guest in their places.
-    fn mount(&mut self, mounts: &Mounts) -> Result<MountedTree> {
-        let mut tree = MountedTree::default();
-        for (at, index) in &mounts.found {
-            let Some(volume) = self.volumes.get(*index) else { continue };
-            let fs = match self.open(*index) {
-                Ok(fs) => Some(Box::new(fs) as _),
-                // The EFI system partition and the like: edits that need it know it as a volume.
-                Err(_) if volume.holds == Holds::Fat => None,
-                Err(error) if is_needed(at) => {
-                    let place = format!("{at} is on {}", described(volume));
-                    return Err(match self.served.contains_key(index) {
-                        true => error,
-                        false => unsupported(&place, volume),
-                    });
-                }
-                Err(error) => {
-                    let message =
-                        format!("{at} on {} is left as it is: {error}", described(volume));
-                    self.warnings.push(Warning::new("volume-untouched", message));
-                    None
-                }
-            };
-            tree.mount(Path::new(at), fs);
-        }
-        Ok(tree)
-    }
-
-    /// The edits of whole file systems.
-    fn edit_volumes(&mut self, report: &mut Report) -> Result<()> {
-        for edit in edits::OF_VOLUMES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
-            for index in self.served.keys() {
-                let Some(volume) = self.volumes.get(*index) else { continue };
-                match (edit.run)(&volume.block) {
-                    Ok(false) => {}
-                    Ok(true) => report.changes.push(Change {
-                        name: edit.name.to_owned(),
-                        path: volume.name.clone(),
-                        action: edit.action.to_owned(),
-                    }),
-                    Err(error) if is_refusal(&error) && error.code() != "guest-limit" => {
-                        let message =
-                            format!("{}: not done on {}: {error}", edit.name, described(volume));
-                        self.warnings.push(Warning::new("volume-untouched", message));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes that are stored although no file uses them.
-    fn stored_free(&self) -> Result<u64> {
-        let mut stored = 0;
-        for (index, served) in &self.served {
-            if let (Some(volume), None) = (self.volumes.get(*index), &served.trouble) {
-                ext::free_ranges(&volume.block, |offset, len| {
-                    stored += volume.block.stored(offset, len)?;
-                    Ok(())
-                })?;
-            }
-        }
-        Ok(stored)
-    }
 }

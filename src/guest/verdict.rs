@@ -1,5 +1,6 @@
 //! Will it work in the cloud? What the facts of a guest mean, in plain words.
 
+use super::edits::password::{By, Login};
 use super::facts::{Facts, Init};
 use super::inspect::proved_bus;
 
@@ -41,14 +42,14 @@ fn bad(code: &'static str, text: impl Into<String>) -> Finding {
 /// What the facts of a guest as it is now say about its future in a cloud on KVM: will it boot,
 /// will it have a network, how would anyone log in. In this order, always the same for the same
 /// facts.
-pub fn findings(facts: &Facts) -> Vec<Finding> {
+pub fn findings(facts: &Facts, logins: &[Login]) -> Vec<Finding> {
     let mut findings = vec![processor(facts), bus(facts)];
     findings.push(devices(facts));
     findings.push(boot_loader(facts));
     findings.extend(firmware(facts));
     findings.push(services(facts));
     findings.push(network(facts));
-    findings.push(login(facts));
+    findings.push(login(facts, logins));
     findings.extend(selinux(facts));
     findings
 }
@@ -119,14 +120,16 @@ fn devices(facts: &Facts) -> Finding {
         return warn(
             "devices-by-bus",
             format!(
-                "fstab or boot menu name {devices}: right on a {bus} disk only; the edit boot-uuid makes it UUIDs"
+                "fstab or boot menu name {devices}: right on a {bus} disk only; \
+                 the edit boot-uuid makes it UUIDs"
             ),
         );
     }
     bad(
         "devices-lost",
         format!(
-            "fstab or boot menu name {devices}, which a {} disk does not have; use the edit boot-uuid",
+            "fstab or boot menu name {devices}, which a {} disk does not have; \
+             use the edit boot-uuid",
             facts.disks_bus
         ),
     )
@@ -136,12 +139,14 @@ fn boot_loader(facts: &Facts) -> Finding {
     match facts.bootloader.as_deref() {
         Some("lilo") => warn(
             "loader-lilo",
-            "LILO finds its kernel by disk addresses and names /dev/hda or the like: test that it boots, or install GRUB",
+            "LILO finds its kernel by disk addresses and bus names: test that it boots, \
+             or install GRUB",
         ),
         Some(loader) => ok("loader-found", format!("starts by {loader}")),
         None => warn(
             "loader-missing",
-            "no boot loader's menu found: it boots only if the loader is on a file system that is not read here",
+            "no boot loader's menu found: it boots only if the loader is on a file system that \
+             is not read here",
         ),
     }
 }
@@ -168,13 +173,29 @@ fn network(facts: &Facts) -> Finding {
     warn(
         "network-pinned",
         format!(
-            "{} name a hardware address or interface of the old machine: the guest may have no network; use the edit network-dhcp",
+            "{} name a hardware address or interface of the old machine: it may have no network; \
+             use the edit network-dhcp",
             facts.network_pins.join(", ")
         ),
     )
 }
 
-fn login(facts: &Facts) -> Finding {
+fn login(facts: &Facts, logins: &[Login]) -> Finding {
+    let who = |wanted: fn(&By) -> bool| {
+        let mut names: Vec<_> = logins
+            .iter()
+            .filter(|login| wanted(&login.by))
+            .map(|login| login.account.as_str())
+            .collect();
+        names.dedup();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    if let Some(names) = who(|by| *by == By::Nothing) {
+        return bad(
+            "login-open",
+            format!("{names} can log in without a password; use the edit secrets"),
+        );
+    }
     if facts.ssh.is_none() {
         return bad(
             "login-no-ssh",
@@ -185,10 +206,27 @@ fn login(facts: &Facts) -> Finding {
         let by = if facts.one_context { "OpenNebula's contextualization" } else { "cloud-init" };
         return ok("login-by-key", format!("log in by SSH with the key that {by} puts in place"));
     }
-    warn(
-        "login-needs-context",
-        "nothing in it takes a key from the cloud: use the edit context-scripts or authorized-keys",
-    )
+    if let Some(names) = who(|by| matches!(by, By::Keys(_))) {
+        return ok(
+            "login-by-key",
+            format!("log in by SSH as {names} with a key that is in the image"),
+        );
+    }
+    match who(|by| *by == By::Password) {
+        Some(names) => {
+            warn("login-by-password", format!("only with a password, as {names}, on the console"))
+        }
+        None => bad(
+            "login-none",
+            "nobody can log in: no key, no password, and nothing that takes a key from the cloud; \
+             give a key with --authorized-key",
+        ),
+    }
+}
+
+/// Something that the image would give away.
+pub fn left_inside(path: &str, edit: &str) -> Finding {
+    warn("left-inside", format!("{path} stays in the image; use the edit {edit}"))
 }
 
 fn selinux(facts: &Facts) -> Option<Finding> {

@@ -26,6 +26,8 @@ use table::{Partition, Table};
 
 /// Volumes of a disk that are listed. A guest with more is a forgery.
 const MAX_VOLUMES: usize = 512;
+/// Warnings that are kept: who reads more?
+const MAX_WARNINGS: usize = 100;
 
 /// What a volume holds, by its magic numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,11 @@ pub fn find(disk: &Arc<dyn Block>) -> Result<Found> {
     for volume in found.volumes.iter().filter(|volume| volume.filesystem == "swsuspend") {
         let message = format!("the guest is hibernated: {} holds its memory", volume.name);
         found.warnings.push(Warning::new("guest-hibernated", message));
+    }
+    let more = found.warnings.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        found.warnings.truncate(MAX_WARNINGS);
+        found.warnings.push(Warning::new("more-warnings", format!("and {more} more like these")));
     }
     Ok(found)
 }

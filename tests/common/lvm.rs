@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use stratus::error::{Error, Kind, Result};
 use stratus::guest::block::Block;
@@ -17,8 +17,8 @@ const AREA_START: usize = 4096;
 pub struct Memory(pub Mutex<Vec<u8>>);
 
 impl Memory {
-    pub fn new(bytes: Vec<u8>) -> std::sync::Arc<dyn Block> {
-        std::sync::Arc::new(Memory(Mutex::new(bytes)))
+    pub fn disk(bytes: Vec<u8>) -> Arc<dyn Block> {
+        Arc::new(Memory(Mutex::new(bytes)))
     }
 
     fn with(&self, at: u64, len: u64, act: impl FnOnce(&mut [u8])) -> Result<()> {

@@ -27,6 +27,7 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
         return Ok(());
     }
     let home = root_home(bench.tree)?;
+    own_home(bench, &home)?;
     private_folder(bench, &home.join(".ssh"))?;
     add(bench, &home.join(".ssh/authorized_keys"), &keys)?;
     // OpenWrt's Dropbear reads root's keys here.
@@ -51,23 +52,26 @@ fn private_folder(bench: &mut Bench<'_>, path: &Path) -> Result<()> {
         Some(_) => bench.remove(path, "removed: it is no folder of its own")?,
         None => {}
     }
-    if let Some(home) = path.parent() {
-        make_home(bench, home)?;
-    }
     bench.tree.make_dir(path, Attributes::root(0o700))?;
     bench.record(path, "a folder, mode 0700");
     Ok(())
 }
 
-fn make_home(bench: &mut Bench<'_>, home: &Path) -> Result<()> {
-    if bench.exists(home)? {
+/// Makes root's home if it is missing; one that others may write to is none to the server.
+fn own_home(bench: &mut Bench<'_>, home: &Path) -> Result<()> {
+    let Some(real) = bench.tree.resolve(home)? else {
+        if let Some(above) = home.parent() {
+            bench.make_dirs(above)?;
+        }
+        bench.tree.make_dir(home, Attributes::root(0o700))?;
+        bench.record(home, "a folder, mode 0700");
         return Ok(());
+    };
+    let mode = bench.node(&real)?.map_or(0, |node| node.mode);
+    if mode & 0o022 != 0 {
+        bench.tree.set_mode(&real, mode & !0o022)?;
+        bench.record(&real, "not writable for others");
     }
-    if let Some(above) = home.parent() {
-        bench.make_dirs(above)?;
-    }
-    bench.tree.make_dir(home, Attributes::root(0o700))?;
-    bench.record(home, "a folder, mode 0700");
     Ok(())
 }
 
@@ -160,7 +164,9 @@ mod tests {
     #[test]
     fn what_is_there_is_kept_and_made_private() {
         let mut tree = MemoryTree::of(&[(FILE, &format!("# mine\nno-pty {A}"))]);
+        tree.set_mode(Path::new("/root"), 0o775).unwrap();
         run(&mut tree, &[A]);
+        assert_eq!(tree.node(Path::new("/root")).unwrap().unwrap().mode, 0o755);
         assert_eq!(tree.text(FILE).unwrap(), format!("# mine\nno-pty {A}\n{A}\n"));
         assert_eq!(tree.node(Path::new(FILE)).unwrap().unwrap().mode, 0o600);
         assert_eq!(tree.node(Path::new("/root/.ssh")).unwrap().unwrap().mode, 0o700);

@@ -5,8 +5,10 @@
 //! on systemd, Upstart and Debian's SysV script, a few lines of this edit (Debian makes keys only
 //! when the package is installed).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::accounts::{path_of, shown};
 use super::{Bench, Edit, dropbear, sshd};
 use crate::error::Result;
 use crate::guest::facts::Init;
@@ -52,7 +54,7 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     } else if has_keys(bench, "/etc/dropbear", keys)? {
         kept(bench, "/etc/dropbear");
     }
-    Ok(())
+    elsewhere(bench)
 }
 
 fn keys_in(bench: &Bench<'_>, folder: &str, is_key: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
@@ -101,34 +103,58 @@ fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     }
 }
 
-/// Whether a unit or script of the guest's SSH server makes keys. Those of this edit do not count.
+/// Whether a unit or script of the guest's SSH server makes keys. That of this edit does not count.
 fn guest_makes_keys(bench: &Bench<'_>) -> Result<bool> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    match bench.facts.init {
-        Init::Systemd => {
-            for folder in UNITS {
-                paths.extend(bench.list(folder)?.into_iter().filter(|path| {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    name.starts_with("ssh") && name.ends_with(".service")
-                }));
-            }
-        }
-        _ => paths.extend(SCRIPTS.iter().map(PathBuf::from)),
-    }
+    let paths = match bench.facts.init {
+        Init::Systemd => server_units(bench)?,
+        _ => SCRIPTS.iter().map(PathBuf::from).collect(),
+    };
     for path in paths {
-        let Some(text) = bench.text(&path)? else { continue };
-        let active = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let text = bench.text(&path)?.unwrap_or_default();
+        let mut active = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let is_unit = path.extension().is_some_and(|end| end == "service");
         // Red Hat: sshd-keygen; SUSE: sshd-gen-keys-start; Arch, Alpine: ssh-keygen -A.
-        let makes = |line: &str| line.contains("keygen") || line.contains("gen-keys");
-        let starts = |line: &str| {
-            !path.extension().is_some_and(|e| e == "service")
-                || line.trim_start().starts_with("Exec")
+        let makes = |line: &str| {
+            let named = line.contains("keygen") || line.contains("gen-keys");
+            named && (line.starts_with("Exec") || !is_unit)
         };
-        if active.into_iter().any(|line| makes(line) && starts(line)) {
+        // A machine whose id is empty does not take its first start for one (machine-id(5)).
+        let never =
+            |line: &str| line == "ConditionFirstBoot=yes" || line == "ConditionFirstBoot=true";
+        if active.clone().any(makes) && !active.any(never) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The units of the SSH server. One in `/etc` stands for the vendor's of the same name, also if it
+/// is a link to `/dev/null`.
+fn server_units(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
+    let (mut seen, mut units) = (BTreeSet::new(), Vec::new());
+    for folder in UNITS {
+        for path in bench.list(folder)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let server = name.starts_with("ssh") && name.ends_with(".service");
+            if server && seen.insert(name) {
+                units.push(path);
+            }
+        }
+    }
+    Ok(units)
+}
+
+/// Tells of keys that the server's configuration has at places of its own.
+fn elsewhere(bench: &mut Bench<'_>) -> Result<()> {
+    for path in sshd::host_keys(bench)? {
+        let usual = path.starts_with("/etc/ssh/ssh_host_") || !path.starts_with('/');
+        if !usual && bench.exists(path_of(&path))? {
+            let message =
+                format!("the SSH host key {} is kept: it is not at its usual place", shown(&path));
+            bench.warn("ssh-hostkeys-kept", message);
+        }
+    }
+    Ok(())
 }
 
 /// A unit that comes before the server and before its socket, which listens early: hence no default

@@ -24,12 +24,15 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
         return Ok(());
     }
     let id = bench.text(SYSTEMD)?;
+    let place = bench.tree.resolve(Path::new(SYSTEMD))?;
+    let one = place.is_some() && place == bench.tree.resolve(Path::new(DBUS))?;
     // Empty, not missing: a machine with an empty one makes its id without taking this start for
     // its very first (machine-id(5), "First Boot Semantics"). `uninitialized` is no id.
     if id.as_ref().is_some_and(|id| !matches!(id.trim(), "" | "uninitialized")) {
         bench.put(SYSTEMD, "", Attributes::root(0o444), "emptied: made anew at the next start")?;
     }
-    if !bench.node(DBUS)?.is_some_and(|node| node.kind == NodeKind::File) {
+    // The one may already be a link to the other, either way.
+    if one || !bench.node(DBUS)?.is_some_and(|node| node.kind == NodeKind::File) {
         return Ok(());
     }
     match id {
@@ -67,6 +70,16 @@ mod tests {
         let mut tree = MemoryTree::of(&[(DBUS, ID)]);
         assert_eq!(trial::plain(&EDIT, &mut tree).paths(), [DBUS]);
         assert_eq!(tree.node(Path::new(DBUS)).unwrap(), None);
+    }
+
+    #[test]
+    fn links_between_the_two_stay() {
+        for (link, file) in [(SYSTEMD, DBUS), (DBUS, SYSTEMD)] {
+            let mut tree = MemoryTree::of(&[(file, ID), ("/var/lib/dbus/x", "")]);
+            tree.link(link, file);
+            assert_eq!(trial::plain(&EDIT, &mut tree).paths(), [SYSTEMD]);
+            assert_eq!(tree.text(link).unwrap(), "");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ fn is_option(name: &str) -> bool {
 /// Bytes of base64 with its padding (RFC 4648, section 4).
 fn base64(text: &str) -> Option<Vec<u8>> {
     let data = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - data.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - data.len() > 2 {
         return None;
     }
     let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len()), 0_u32, 0);
@@ -188,10 +188,8 @@ fn check_blob(kind: &str, bytes: &[u8]) -> Result<(), &'static str> {
     if *name != kind.as_bytes() {
         return Err("inside, the key says that it is of another type");
     }
-    let curve = |name: &[u8], point: &[u8], size: usize| {
-        kind.strip_prefix("sk-").unwrap_or(kind).as_bytes()["ecdsa-sha2-".len()..].starts_with(name)
-            && point.len() == 1 + 2 * size
-            && point.first() == Some(&4)
+    let curve = |name: &[u8], point: &[u8], expected: &str, size: usize| {
+        name == expected.as_bytes() && point.len() == 1 + 2 * size && point.first() == Some(&4)
     };
     let good = match (kind, fields) {
         ("ssh-ed25519", [key]) => key.len() == 32,
@@ -199,14 +197,14 @@ fn check_blob(kind: &str, bytes: &[u8]) -> Result<(), &'static str> {
             let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
             !exponent.is_empty() && exponent.len() <= 8 && modulus.len() >= RSA_BYTES
         }
-        ("ecdsa-sha2-nistp256", [name, point]) => curve(name, point, 32),
-        ("ecdsa-sha2-nistp384", [name, point]) => curve(name, point, 48),
-        ("ecdsa-sha2-nistp521", [name, point]) => curve(name, point, 66),
+        ("ecdsa-sha2-nistp256", [name, point]) => curve(name, point, "nistp256", 32),
+        ("ecdsa-sha2-nistp384", [name, point]) => curve(name, point, "nistp384", 48),
+        ("ecdsa-sha2-nistp521", [name, point]) => curve(name, point, "nistp521", 66),
         ("sk-ssh-ed25519@openssh.com", [key, application]) => {
             key.len() == 32 && !application.is_empty()
         }
         ("sk-ecdsa-sha2-nistp256@openssh.com", [name, point, application]) => {
-            curve(name, point, 32) && !application.is_empty()
+            curve(name, point, "nistp256", 32) && !application.is_empty()
         }
         _ => false,
     };

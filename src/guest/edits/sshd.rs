@@ -70,6 +70,15 @@ pub(super) fn installed(bench: &Bench<'_>) -> Result<bool> {
     Ok(found)
 }
 
+/// The values of `HostKey` in all files of the configuration.
+pub(super) fn host_keys(bench: &Bench<'_>) -> Result<Vec<String>> {
+    let main = if bench.exists(MAIN)? { MAIN } else { VENDOR };
+    let config = Config::read(bench.tree, Path::new(main))?;
+    let lines = config.files.into_iter().flat_map(|file| file.lines);
+    let said = lines.filter_map(|line| line.said).filter(|said| said.keyword == "hostkey");
+    Ok(said.filter_map(|said| said.arguments.into_iter().next()).collect())
+}
+
 fn keys_only(bench: &mut Bench<'_>, main: &Path) -> Result<()> {
     let config = Config::read(bench.tree, main)?;
     let top = top_of(bench, &config, main)?;

@@ -126,6 +126,7 @@ mod tests {
         ]);
         tree.file("/var/log/wtmp", "records", 0o664);
         tree.link("/home/bob/.bash_history", "/dev/null");
+        tree.device("/dev/null");
         tree.dir("/var/lib/dhcp/folder");
         let outcome = trial::plain(&EDIT, &mut tree);
         let expected = [

@@ -1,6 +1,6 @@
 //! How does it boot? Boot loader, firmware, and the command lines of the boot menus.
 
-use super::{any, exists, file, names};
+use super::{any, exists, file, names, small_file};
 use crate::error::Result;
 use crate::guest::tree::Tree;
 use crate::guest::volumes::{Holds, Volume};
@@ -33,17 +33,21 @@ const MAX_LINES: usize = 256;
 /// The kernel command lines of all boot menus, each once. What a GRUB menu lists for other systems
 /// on the same machine (os-prober) is not of this guest and is left out.
 pub(super) fn command_lines(tree: &dyn Tree) -> Result<Vec<String>> {
-    let mut menus = MENUS.map(str::to_owned).to_vec();
+    let mut texts = Vec::new();
+    for menu in MENUS {
+        texts.extend(file(tree, menu)?);
+    }
     for folder in ENTRIES {
         let entries = names(tree, folder, MAX_LINES)?;
         // The newest has the highest name and is the first of the menu.
         let entries = entries.iter().rev().filter(|name| name.ends_with(".conf"));
-        menus.extend(entries.map(|name| format!("{folder}/{name}")));
+        for name in entries {
+            texts.extend(small_file(tree, format!("{folder}/{name}"))?);
+        }
     }
     let mut found: Vec<String> = Vec::new();
-    for menu in menus {
-        let Some(text) = file(tree, menu)? else { continue };
-        for line in own_lines(&text).filter_map(command_line) {
+    for text in &texts {
+        for line in own_lines(text).filter_map(command_line) {
             if found.len() < MAX_LINES && !found.contains(&line) {
                 found.push(line);
             }

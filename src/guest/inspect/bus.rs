@@ -60,7 +60,7 @@ pub fn disks_bus(kernel: Option<&Kernel>) -> &'static str {
 /// The best bus that this kernel has all drivers for; `None` if it has none, as far as is known.
 pub fn proved_bus(kernel: &Kernel) -> Option<&'static str> {
     let there = |driver: &&str| kernel.drivers.iter().any(|name| name == driver);
-    let way = WAYS.iter().find(|(_, drivers)| drivers.iter().all(|driver| there(driver)));
+    let way = WAYS.iter().find(|(_, drivers)| drivers.iter().all(there));
     way.map(|(bus, _)| *bus)
 }
 

@@ -20,10 +20,9 @@ const PROGRAMS: [&str; 7] = [
 /// x86: the name that image manifests use.
 pub(super) fn architecture(tree: &dyn Tree) -> Result<Option<String>> {
     for program in PROGRAMS {
-        if let Some(head) = tree.read_head(Path::new(program), 20)? {
-            if let Some(name) = machine(&head) {
-                return Ok(Some(name.to_owned()));
-            }
+        let head = tree.read_head(Path::new(program), 20)?.unwrap_or_default();
+        if let Some(name) = machine(&head) {
+            return Ok(Some(name.to_owned()));
         }
     }
     Ok(None)

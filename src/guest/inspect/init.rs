@@ -13,13 +13,11 @@ const MAX_PROGRAM: u64 = 8 << 20;
 /// The init system. What `/sbin/init` leads to decides, since several can be installed; `wanted`
 /// is `init=` of the kernel's command line, which goes before it.
 pub(super) fn init(tree: &dyn Tree, wanted: Option<&str>) -> Result<Init> {
-    for program in
-        wanted.into_iter().chain(["/sbin/init", "/usr/sbin/init", "/etc/init", "/bin/init"])
-    {
-        if program.starts_with('/') {
-            if let Some(target) = tree.resolve(Path::new(program))? {
-                return by_program(tree, &target);
-            }
+    let usual = ["/sbin/init", "/usr/sbin/init", "/etc/init", "/bin/init"];
+    let wanted = wanted.filter(|program| program.starts_with('/'));
+    for program in wanted.into_iter().chain(usual) {
+        if let Some(target) = tree.resolve(Path::new(program))? {
+            return by_program(tree, &target);
         }
     }
     // An initramfs of systemd starts it also where no /sbin/init leads to it.

@@ -9,13 +9,16 @@
 //! each plain or in a compressed stream. The usual image is a plain archive with microcode and a
 //! compressed one behind it. Nothing is unpacked anywhere: the streams are read once, for names.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+
+use ruzstd::decoding::StreamingDecoder;
 
 use super::cpio;
 
-/// Bytes that the streams of one image may unpack to. It has to fit into the guest's memory
-/// together with everything else; the largest of a distribution, with all firmware, are half of it.
-const MAX_UNPACKED: u64 = 1 << 30;
+/// Compressed streams in one image. Distributions make one, with additions a few; each costs
+/// memory that has to be cleared.
+const MAX_STREAMS: usize = 16;
 
 /// KiB of memory that unpacking may take: the window of `xz -9` and of `zstd --ultra` is half of it.
 const MAX_MEMORY_KIB: u32 = 128 << 10;
@@ -54,10 +57,10 @@ impl Form {
 ///
 /// # Errors
 /// If a part is damaged, ends early, is compressed in a way that is not read, or unpacks to more
-/// than [`MAX_UNPACKED`]. Names before that place were reported.
-pub(super) fn read(image: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+/// than `budget`, which goes down by what was unpacked. Names before that place were reported.
+pub(super) fn read(image: &[u8], budget: &mut u64, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let mut rest = image;
-    let mut budget = MAX_UNPACKED;
+    let mut streams = 0..MAX_STREAMS;
     loop {
         skip_zeros(&mut rest)?;
         if rest.is_empty() {
@@ -66,9 +69,9 @@ pub(super) fn read(image: &[u8], each: &mut dyn FnMut(&[u8])) -> io::Result<()> 
         // What follows takes at least its magic number from `rest`.
         match Form::of(rest) {
             Some(Form::Plain) => cpio::read(&mut rest, each)?,
-            Some(form) => stream(form, &mut rest, &mut budget, each)?,
-            None => {
-                return Err(io::Error::new(ErrorKind::Unsupported, "neither cpio nor compressed"));
+            Some(form) if streams.next().is_some() => stream(form, &mut rest, budget, each)?,
+            _ => {
+                return Err(io::Error::new(ErrorKind::Unsupported, "no archive, or too many"));
             }
         }
     }
@@ -104,42 +107,93 @@ fn stream(
     budget: &mut u64,
     each: &mut dyn FnMut(&[u8]),
 ) -> io::Result<()> {
+    let made = Cell::new(0);
+    let ahead = if form == Form::Xz { MAX_AHEAD } else { u64::MAX };
+    let whole = *rest;
+    let mut packed = Packed { rest: whole, taken: 0, made: &made, ahead };
     let mut read = |plain: &mut dyn Read| {
-        let limited = Limited { from: plain, budget };
+        let limited = Limited { from: plain, budget, made: &made };
         archives(&mut BufReader::with_capacity(1 << 16, limited), each)
     };
     match form {
-        Form::Plain => read(rest),
-        Form::Gzip => read(&mut flate2::bufread::GzDecoder::new(rest)),
-        Form::Xz => read(&mut lzma_rust2::XzReader::new_mem_limit(rest, false, MAX_MEMORY_KIB)),
+        Form::Plain => read(&mut packed)?,
+        Form::Gzip => read(&mut flate2::bufread::GzDecoder::new(&mut packed))?,
+        Form::Xz => {
+            let limit = MAX_MEMORY_KIB;
+            read(&mut lzma_rust2::XzReader::new_mem_limit(&mut packed, false, limit))?;
+        }
         Form::Zstd => {
             let window = u64::from(MAX_MEMORY_KIB) << 10;
-            let plain = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(rest, window);
-            read(&mut plain.map_err(io::Error::other)?)
+            let plain = StreamingDecoder::new_with_max_window_size(&mut packed, window);
+            read(&mut plain.map_err(io::Error::other)?)?;
         }
-        Form::Lz4Legacy => read(&mut Lz4Legacy { rest, block: Vec::new(), at: 0 }),
+        Form::Lz4Legacy => {
+            read(&mut Lz4Legacy { rest: &mut packed.rest, block: Vec::new(), at: 0 })?;
+        }
         Form::Lzma => {
-            let whole = *rest;
-            let mut plain = lzma_rust2::LzmaReader::new_mem_limit(whole, MAX_MEMORY_KIB, None)?;
+            let limit = MAX_MEMORY_KIB;
+            let mut plain = lzma_rust2::LzmaReader::new_mem_limit(&mut packed, limit, None)?;
             read(&mut plain)?;
             // It reads ahead of the stream's end.
             let (behind, ahead) = plain.into_parts();
-            let unread = behind.len() + ahead.len();
-            *rest = whole.get(whole.len().saturating_sub(unread)..).unwrap_or_default();
-            Ok(())
+            let unread = behind.rest.len() + ahead.len();
+            packed.rest = whole.get(whole.len().saturating_sub(unread)..).unwrap_or_default();
         }
+    }
+    *rest = packed.rest;
+    Ok(())
+}
+
+/// Bytes that a stream of xz may be longer than what it unpacks to and an eighth of that: a longer
+/// one consists of nearly empty blocks. Each gets a window of its own, which takes more time than
+/// its bytes are worth: minutes for an image of them. The other forms have one window for all.
+const MAX_AHEAD: u64 = 1 << 20;
+
+/// What a decoder takes from.
+struct Packed<'i, 'm> {
+    rest: &'i [u8],
+    taken: u64,
+    /// Bytes that were unpacked from it.
+    made: &'m Cell<u64>,
+    /// How far `taken` may be beyond `made` and an eighth of it.
+    ahead: u64,
+}
+
+impl BufRead for Packed<'_, '_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let made = self.made.get();
+        if self.taken > self.ahead.saturating_add(made + made / 8) {
+            return Err(io::Error::new(ErrorKind::InvalidData, "unpacks to too little"));
+        }
+        // So much at once that the check above is made.
+        Ok(&self.rest[..self.rest.len().min(1 << 16)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken += count as u64;
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+}
+
+impl Read for Packed<'_, '_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let done = self.fill_buf()?.read(buf)?;
+        self.consume(done);
+        Ok(done)
     }
 }
 
 /// Ends with an error when the budget is used up.
-struct Limited<'b, R> {
+struct Limited<'a, R> {
     from: R,
-    budget: &'b mut u64,
+    budget: &'a mut u64,
+    made: &'a Cell<u64>,
 }
 
 impl<R: Read> Read for Limited<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let done = self.from.read(buf)?;
+        self.made.set(self.made.get() + done as u64);
         match self.budget.checked_sub(done as u64) {
             Some(left) => *self.budget = left,
             None => return Err(io::Error::new(ErrorKind::FileTooLarge, "unpacks to too much")),

@@ -15,6 +15,9 @@ const MAX_KERNELS: usize = 8;
 const MAX_NAMES: usize = 4096;
 /// Bytes of an initramfs as it lies there. Larger ones are not read.
 const MAX_IMAGE: u64 = 256 << 20;
+/// Bytes that all of a guest's initramfs may unpack to. One has to fit into the guest's memory; the
+/// largest of the distributions, with all firmware, have some 400 MiB.
+const MAX_UNPACKED: u64 = 2 << 30;
 /// Names of kernels in /boot begin so.
 const IMAGES: [&str; 6] = ["vmlinuz", "vmlinux", "kernel", "bzImage", "Image", "linux"];
 
@@ -31,7 +34,10 @@ pub(super) fn kernels(tree: &dyn Tree) -> Result<Vec<Kernel>> {
     let mut found: Vec<_> = found.into_iter().collect();
     found.sort_by(|(a, _), (b, _)| version::compare(b, a));
     found.truncate(MAX_KERNELS);
-    found.iter().map(|(version, suffix)| kernel(tree, modules, version, suffix)).collect()
+    let mut budget = MAX_UNPACKED;
+    let look =
+        |(version, suffix): &(String, String)| kernel(tree, modules, version, suffix, &mut budget);
+    found.iter().map(look).collect()
 }
 
 /// Versions whose modules are there.
@@ -107,11 +113,17 @@ fn header_version(tree: &dyn Tree, path: &str) -> Result<Option<String>> {
     Ok(version().filter(|_| signed).map(str::to_owned))
 }
 
-fn kernel(tree: &dyn Tree, modules: &str, version: &str, suffix: &str) -> Result<Kernel> {
+fn kernel(
+    tree: &dyn Tree,
+    modules: &str,
+    version: &str,
+    suffix: &str,
+    budget: &mut u64,
+) -> Result<Kernel> {
     let built_in = built_in(tree, modules, version)?;
     let initramfs = find_initramfs(tree, version, suffix)?;
     let loaded = match &initramfs {
-        Some(path) => in_initramfs(tree, path, version)?,
+        Some(path) => in_initramfs(tree, path, version, budget)?,
         None => Some(BTreeSet::new()),
     };
     // A kernel that says nothing of what is built in may have all that its initramfs lacks.
@@ -180,6 +192,7 @@ fn in_initramfs(
     tree: &dyn Tree,
     path: &str,
     version: &str,
+    budget: &mut u64,
 ) -> Result<Option<BTreeSet<&'static str>>> {
     let Some(image) = tree.read(Path::new(path), MAX_IMAGE)? else { return Ok(None) };
     let mut found = BTreeSet::new();
@@ -190,7 +203,7 @@ fn in_initramfs(
         let name = name.strip_prefix("usr/").unwrap_or(name);
         found.extend(name.strip_prefix(folder.as_str()).and_then(driver));
     };
-    let read = initramfs::read(&image, &mut note);
+    let read = initramfs::read(&image, budget, &mut note);
     Ok(read.is_ok().then_some(found))
 }
 

@@ -67,11 +67,18 @@ pub fn mounts(tree: &dyn Tree, volumes: &[Volume], root: usize) -> Result<Mounts
     Ok(mounts)
 }
 
-/// Whether a file system of a disk could be meant. A medium is none: it is not part of the guest.
+/// Whether it is a CD: no part of the guest.
+fn is_medium(entry: &Entry) -> bool {
+    entry.kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf"))
+}
+
+/// Whether a file system of a disk could be meant.
 fn is_disk(entry: &Entry) -> bool {
-    let medium = entry.kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf"));
     let again = entry.has_option("bind") || entry.has_option("rbind");
-    !medium && !again && !entry.is_swap() && !matches!(entry.kind.as_str(), "ignore" | "none")
+    !is_medium(entry)
+        && !again
+        && !entry.is_swap()
+        && !matches!(entry.kind.as_str(), "ignore" | "none")
 }
 
 /// Whether it is mounted in the running guest. `/boot` is the guest's even where it is mounted by
@@ -94,8 +101,9 @@ fn place(at: &str) -> Option<String> {
 pub(super) fn bus_devices(tree: &dyn Tree, command_lines: &[String]) -> Result<Vec<String>> {
     let fstab = Table::parse(&file(tree, "/etc/fstab")?.unwrap_or_default());
     let crypttab = Table::parse(&file(tree, "/etc/crypttab")?.unwrap_or_default());
-    let mut devices: Vec<String> =
-        fstab.entries().take(MAX_ENTRIES).map(|entry| entry.spec).collect();
+    let used = |entry: &Entry| !is_medium(entry) && !entry.has_option("noauto");
+    let used = fstab.entries().take(MAX_ENTRIES).filter(used);
+    let mut devices: Vec<String> = used.map(|entry| entry.spec).collect();
     devices.extend(crypttab.crypts().take(MAX_ENTRIES).map(|crypt| crypt.spec));
     for line in command_lines {
         let options = ["root", "resume"].iter().filter_map(|name| boot::option(line, name));

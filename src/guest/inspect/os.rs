@@ -25,11 +25,10 @@ pub(super) fn release(tree: &dyn Tree) -> Result<Release> {
         }
     }
     // Before lsb-release, which is an optional package there and often says less.
-    for (name, id, words) in SENTENCES {
-        if let Some(text) = file(tree, format!("/etc/{name}"))? {
-            if let Some(release) = sentence(&text, id, words) {
-                return Ok(release);
-            }
+    for (name, id, others) in SENTENCES {
+        let text = file(tree, format!("/etc/{name}"))?.unwrap_or_default();
+        if let Some(release) = sentence(&text, id, others) {
+            return Ok(release);
         }
     }
     if let Some(text) = file(tree, "/etc/lsb-release")? {
@@ -49,7 +48,7 @@ pub(super) fn release(tree: &dyn Tree) -> Result<Release> {
 /// Files that say it in a sentence, `CentOS release 6.10 (Final)`: the name, the `ID` that this
 /// distribution got later, and other distributions that use the same file, by how they begin.
 /// The more special files first: CentOS has `redhat-release`, too.
-const SENTENCES: [(&str, &str, &[(&str, &str)]); 7] = [
+const SENTENCES: [(&str, &str, Others); 7] = [
     ("oracle-release", "ol", &[]),
     ("centos-release", "centos", &[]),
     ("fedora-release", "fedora", &[]),
@@ -63,8 +62,11 @@ const SENTENCES: [(&str, &str, &[(&str, &str)]); 7] = [
     ("gentoo-release", "gentoo", &[]),
 ];
 
+/// How a sentence begins, and the `ID` that this means.
+type Others = &'static [(&'static str, &'static str)];
+
 /// Who writes `redhat-release`.
-const FAMILY: &[(&str, &str)] = &[
+const FAMILY: Others = &[
     ("CentOS", "centos"),
     ("Scientific", "scientific"),
     ("Fedora", "fedora"),
@@ -101,7 +103,7 @@ fn lsb_release(text: &str) -> Release {
     }
 }
 
-fn sentence(text: &str, id: &str, others: &[(&str, &str)]) -> Option<Release> {
+fn sentence(text: &str, id: &str, others: Others) -> Option<Release> {
     let line = readable(lines(text).next()?);
     let id = others.iter().find(|(begin, _)| line.starts_with(begin)).map_or(id, |(_, id)| id);
     let numeric = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());

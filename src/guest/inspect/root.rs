@@ -134,10 +134,8 @@ fn none(candidates: &[Candidate]) -> Error {
         "no guest found: no readable volume has /etc/fstab and a distribution; {}",
         listed(candidates.iter())
     );
-    Error::new(Kind::Unsupported, "guest-no-root", message).remedy(
-        "only guests on ext2, ext3 or ext4 can be prepared; convert the disk as it is with \
-         --no-context (or --context try)",
-    )
+    Error::new(Kind::Unsupported, "guest-no-root", message)
+        .remedy("convert the disk as it is with --no-context")
 }
 
 fn several(roots: &[&Candidate]) -> Error {

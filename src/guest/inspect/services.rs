@@ -1,7 +1,7 @@
 //! What runs in it that a cloud cares for?
 
 use super::os::shell_value;
-use super::{any, boot, exists, file, lines, names};
+use super::{any, boot, exists, file, lines, names, small_file};
 use crate::error::Result;
 use crate::guest::facts::{Init, SshServer};
 use crate::guest::tree::Tree;
@@ -49,7 +49,7 @@ pub(super) fn hostkey_regenerator(tree: &dyn Tree, init: Init) -> Result<Option<
         paths.extend(["/etc/rc.d/rc.sshd", "/etc/init/ssh.conf"].map(str::to_owned));
     }
     for path in paths {
-        let text = file(tree, &path)?.unwrap_or_default();
+        let text = small_file(tree, &path)?.unwrap_or_default();
         let makes = |line: &str| {
             ["ssh-keygen", "sshd-keygen", "sshd-gen-keys-start"].iter().any(|tool| {
                 // A unit that only waits for the keys names their target: `After=sshd-keygen.target`.
@@ -118,7 +118,7 @@ pub(super) fn network_pins(tree: &dyn Tree) -> Result<Vec<String>> {
     paths.push("/etc/udev/rules.d/70-persistent-net.rules".to_owned());
     let mut pins = Vec::new();
     for path in paths {
-        let text = file(tree, &path)?.unwrap_or_default();
+        let text = small_file(tree, &path)?.unwrap_or_default();
         if lines(&text).any(pins_hardware) {
             pins.push(path);
         }

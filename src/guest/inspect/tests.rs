@@ -64,7 +64,10 @@ fn disk() -> Vec<Volume> {
 
 fn debian() -> MemoryTree {
     let mut tree = MemoryTree::of(&[
-        ("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\nUUID=x none swap sw 0 0\n"),
+        (
+            "/etc/fstab",
+            "/dev/sda1 / ext4 defaults 0 1\nUUID=x none swap sw 0 0\n/dev/hdc /cd iso9660 ro\n/dev/sdb1 /usb auto noauto\n",
+        ),
         (
             "/usr/lib/os-release",
             "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n",

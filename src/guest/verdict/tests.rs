@@ -21,13 +21,13 @@ fn good() -> Facts {
 }
 
 fn codes(facts: &Facts, severity: Severity) -> Vec<&'static str> {
-    let findings = findings(facts).into_iter();
+    let findings = findings(facts, &[]).into_iter();
     findings.filter(|finding| finding.severity == severity).map(|finding| finding.code).collect()
 }
 
 #[test]
 fn a_guest_for_the_cloud() {
-    let all = findings(&good());
+    let all = findings(&good(), &[]);
     assert_eq!(worst(&all), Severity::Ok, "{all:?}");
     assert_eq!(all.len(), 7);
     assert_eq!(worst(&[]), Severity::Ok);
@@ -93,7 +93,7 @@ fn each_flaw_is_found() {
         (Facts { cloud_init: false, ..good() }, Severity::Warn, "login-needs-context"),
     ];
     for (facts, severity, code) in table {
-        assert!(codes(&facts, severity).contains(&code), "{code}: {:?}", findings(&facts));
+        assert!(codes(&facts, severity).contains(&code), "{code}: {:?}", findings(&facts, &[]));
     }
     let others = [
         ("init-unknown", Facts { init: Init::Unknown, ..good() }),

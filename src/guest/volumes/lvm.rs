@@ -178,6 +178,9 @@ fn place(
     let Some(physical) = group.physical.get(name) else {
         return Err(format!("the group has no physical volume {name}"));
     };
+    if physical.missing {
+        return Err(format!("physical volume {name} was missing when the group changed"));
+    }
     let on = match disks.get(&physical.id) {
         Some(Some(on)) => on.clone(),
         Some(None) => return Err(format!("physical volume {name} is on this disk twice")),

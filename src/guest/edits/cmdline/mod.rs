@@ -9,9 +9,11 @@
 //! byte stays as it was.
 
 mod files;
+#[cfg(test)]
+pub(crate) mod samples;
 mod spans;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ops::Range;
 use std::path::Path;
@@ -144,7 +146,9 @@ fn edit_text(
         };
         first = false;
         let words = &line[span.clone()];
-        match change(Line { words, role, initramfs: stanza.initramfs }) {
+        // What lines are generated from belongs to no entry.
+        let initramfs = stanza.initramfs.filter(|_| role != Role::Template);
+        match change(Line { words, role, initramfs }) {
             Some(words) => new.push_str(&replace(line, span, &words, style)),
             None => new.push_str(line),
         }

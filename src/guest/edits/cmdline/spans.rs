@@ -133,7 +133,7 @@ fn grub2(line: &str, word: &str, rest: &str) -> Option<(Range<usize>, Role)> {
         let value = value.strip_prefix('"')?;
         let value = &value[..value.find('"')?];
         let known = matches!(name, "kernelopts" | "default_kernelopts");
-        return known.then(|| (trimmed(line, value), Role::Boot));
+        return known.then(|| (trimmed(line, value), Role::Template));
     }
     if !is_linux(word) {
         return None;
@@ -223,12 +223,12 @@ fn shell(line: &str) -> Option<(Range<usize>, Role)> {
         }
         None => value.split_at(value.find([' ', '\t', ';', '#']).unwrap_or(value.len())),
     };
-    let ends = after.trim_ascii_start().is_empty() || after.starts_with([' ', '\t']);
+    // What follows at once, as in `"a"$b`, is more of the value than is understood here.
+    let behind = after.trim_ascii_start();
+    let ends = behind.is_empty() || (behind.starts_with('#') && behind.len() < after.len());
     // One that takes the former value in gets what was added there.
     let part = adds || words.contains(&format!("${name}")) || words.contains(&format!("${{{name}"));
-    let role = if part { Role::Part } else { *role };
-    (ends && (after.trim_ascii_start().is_empty() || after.trim_ascii_start().starts_with('#')))
-        .then(|| (trimmed(line, words), role))
+    ends.then(|| (trimmed(line, words), if part { Role::Part } else { *role }))
 }
 
 fn closing(inside: &str, quote: char) -> Option<usize> {

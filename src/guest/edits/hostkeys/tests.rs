@@ -53,6 +53,28 @@ fn a_guest_that_makes_keys_needs_nothing_else() {
     }
 }
 
+/// One that is masked, and one that runs only where there is no machine id at all.
+#[test]
+fn units_that_will_not_run_make_no_keys() {
+    let name = "sshd-keygen.service";
+    let first_boot = "[Unit]\nConditionFirstBoot=yes\n[Service]\nExecStart=ssh-keygen -A\n";
+    let mut tree = guest(&[(&format!("/usr/lib/systemd/system/{name}"), first_boot)]);
+    assert_eq!(run(&mut tree, Init::Systemd).paths().len(), 5);
+
+    let always = first_boot.replace("ConditionFirstBoot=yes", "");
+    let mut tree = guest(&[(&format!("/usr/lib/systemd/system/{name}"), &always)]);
+    tree.device("/dev/null");
+    tree.link(&format!("/etc/systemd/system/{name}"), "/dev/null");
+    assert_eq!(run(&mut tree, Init::Systemd).paths().len(), 5);
+}
+
+#[test]
+fn keys_at_places_of_their_own_are_told() {
+    let mut tree = guest(&[("/srv/key", "x")]);
+    tree.file("/etc/ssh/sshd_config", "HostKey /srv/key\nHostKey /srv/none\n", 0o644);
+    assert_eq!(run(&mut tree, Init::Systemd).codes(), ["ssh-hostkeys-kept"]);
+}
+
 #[test]
 fn systemd_gets_a_unit() {
     let mut tree = guest(&[

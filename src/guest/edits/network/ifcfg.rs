@@ -91,7 +91,7 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
 
 fn in_folder(bench: &mut Bench<'_>, findings: &mut Findings, dialect: &Dialect) -> Result<()> {
     let mut files = Vec::new();
-    for path in bench.list(dialect.folder)? {
+    for path in super::some(bench, dialect.folder)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         // The names that the scripts skip, too.
@@ -100,7 +100,9 @@ fn in_folder(bench: &mut Bench<'_>, findings: &mut Findings, dialect: &Dialect) 
         if kept.iter().any(|end| name.ends_with(end)) || name.contains(':') || name == "lo" {
             continue;
         }
-        let Some(text) = bench.text(&path)?.filter(|text| (dialect.is)(text)) else { continue };
+        let Some(text) = super::small_text(bench, &path)?.filter(|text| (dialect.is)(text)) else {
+            continue;
+        };
         if let Some((design, _)) = keys(&text).find(|(key, _)| DESIGNS.contains(key)) {
             complex(bench, &path, design);
             return Ok(());

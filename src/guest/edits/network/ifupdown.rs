@@ -104,15 +104,15 @@ fn design(text: &str) -> Option<&str> {
 }
 
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
-    let Some(main) = bench.text(MAIN)? else { return Ok(()) };
+    let Some(main) = super::small_text(bench, Path::new(MAIN))? else { return Ok(()) };
     let mut paths = vec![PathBuf::from(MAIN)];
     let sources = main.lines().any(|line| line.trim_ascii_start().starts_with("source"));
     if sources {
-        paths.extend(bench.list("/etc/network/interfaces.d")?);
+        paths.extend(super::some(bench, "/etc/network/interfaces.d")?);
     }
     let mut files = Vec::new();
     for path in paths {
-        if let Some(text) = bench.text(&path)? {
+        if let Some(text) = super::small_text(bench, &path)? {
             files.push((path, text));
         }
     }
@@ -166,6 +166,11 @@ fn starts_eth0(text: &str) -> bool {
     })
 }
 
+/// A logical line as comments.
+fn commented(line: &str) -> String {
+    line.split_inclusive('\n').map(mark).collect()
+}
+
 struct Change {
     /// The card that becomes eth0.
     chosen: String,
@@ -199,13 +204,15 @@ impl Change {
                 fate = next;
                 new.push_str(&head);
             } else if *word == "auto" || word.starts_with("allow-") {
-                fate = Fate::Keep;
-                new.push_str(&self.start(line, &words));
+                let kept = self.start(line, &words);
+                // Options do not belong here; they must not get into the stanza above, either.
+                fate = if kept.is_some() { Fate::Keep } else { Fate::Drop };
+                new.push_str(&kept.unwrap_or_else(|| commented(line)));
             } else if begins(word) {
                 fate = Fate::Keep;
                 new.push_str(line);
             } else if fate == Fate::Drop || (fate == Fate::KeepButMac && *word == "hwaddress") {
-                line.split_inclusive('\n').for_each(|line| new.push_str(&mark(line)));
+                new.push_str(&commented(line));
             } else {
                 new.push_str(line);
             }
@@ -216,9 +223,8 @@ impl Change {
     /// The first line of a stanza, and what becomes of the rest.
     fn iface(&mut self, line: &str, words: &[&str]) -> (Fate, String) {
         let name = words.get(1).copied().unwrap_or_default();
-        let commented = || line.split_inclusive('\n').map(mark).collect::<String>();
         if self.out.contains(card(name)) {
-            return (Fate::Drop, commented());
+            return (Fate::Drop, commented(line));
         }
         if card(name) != self.chosen {
             return (Fate::Keep, line.to_owned());
@@ -228,7 +234,7 @@ impl Change {
             self.given |= inet;
             return (Fate::KeepButMac, line.replacen(name, "eth0", 1));
         }
-        let mut head = commented();
+        let mut head = commented(line);
         if !head.ends_with('\n') {
             head.push('\n');
         }
@@ -239,11 +245,11 @@ impl Change {
         (Fate::Drop, head)
     }
 
-    /// A line that names the cards to start.
-    fn start(&self, line: &str, words: &[&str]) -> String {
+    /// A line that names the cards to start, if one is left.
+    fn start(&self, line: &str, words: &[&str]) -> Option<String> {
         let names = words.iter().skip(1);
         if !names.clone().any(|name| self.out.contains(card(name)) || card(name) == self.chosen) {
-            return line.to_owned();
+            return Some(line.to_owned());
         }
         let mut kept = vec![];
         for name in names {
@@ -253,14 +259,9 @@ impl Change {
                 kept.push(name);
             }
         }
-        match words.first() {
-            Some(word) if !kept.is_empty() => {
-                let new = format!("{word} {}\n", kept.join(" "));
-                // Kept as it is, if it says the same already.
-                let same = words.iter().skip(1).eq(kept.iter());
-                if same { line.to_owned() } else { new }
-            }
-            _ => line.split_inclusive('\n').map(mark).collect(),
-        }
+        let word = words.first().filter(|_| !kept.is_empty())?;
+        // Kept as it is, if it says the same already.
+        let same = words.iter().skip(1).eq(kept.iter());
+        Some(if same { line.to_owned() } else { format!("{word} {}\n", kept.join(" ")) })
     }
 }

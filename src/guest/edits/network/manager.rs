@@ -2,6 +2,8 @@
 //!
 //! A connection without a card's name or MAC address is for any Ethernet card.
 
+use std::collections::BTreeSet;
+
 use super::{Findings, complex, is_predictable, mark};
 use crate::error::Result;
 use crate::guest::edits::Bench;
@@ -27,12 +29,12 @@ fn entries(text: &str) -> impl Iterator<Item = (&str, &str, &str, &str)> {
 const ETHERNET: [&str; 2] = ["ethernet", "802-3-ethernet"];
 
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
-    for path in bench.list("/etc/NetworkManager/system-connections")? {
-        let Some(text) = bench.text(&path)? else { continue };
+    for path in super::some(bench, "/etc/NetworkManager/system-connections")? {
+        let Some(text) = super::small_text(bench, &path)? else { continue };
         let ethernet = entries(&text).any(|(_, section, key, value)| {
             section == "connection" && key == "type" && ETHERNET.contains(&value)
         });
-        let manual: Vec<&str> = entries(&text)
+        let manual: BTreeSet<&str> = entries(&text)
             .filter(|(_, _, key, value)| (*key, *value) == ("method", "manual"))
             .map(|(_, section, ..)| section)
             .collect();
@@ -40,7 +42,7 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
             "connection" => key == "interface-name" && is_predictable(value),
             _ if ETHERNET.contains(&section) => key == "mac-address",
             "ipv4" | "ipv6" => {
-                manual.contains(&section)
+                manual.contains(section)
                     && (key == "method" || key == "gateway" || key.starts_with("address"))
             }
             _ => false,

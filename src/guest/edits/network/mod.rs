@@ -53,6 +53,20 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
 /// What a line that is not wanted any more begins with.
 const MARK: &str = "#stratus: ";
 
+/// Bytes of a card's configuration, and files in a folder of such: a family is read as a whole.
+const MAX_FILE: usize = 64 << 10;
+const MAX_FILES: usize = 256;
+
+fn small_text(bench: &Bench<'_>, path: &Path) -> Result<Option<String>> {
+    Ok(bench.text(path)?.filter(|text| text.len() <= MAX_FILE))
+}
+
+fn some(bench: &Bench<'_>, folder: &str) -> Result<Vec<PathBuf>> {
+    let mut paths = bench.list(folder)?;
+    paths.truncate(MAX_FILES);
+    Ok(paths)
+}
+
 /// `line` as a comment; comments and empty lines stay as they are.
 fn mark(line: &str) -> String {
     let code = line.trim_ascii();
@@ -72,7 +86,10 @@ fn is_predictable(name: &str) -> bool {
             .and_then(|rest| rest.split_once('p'))
             .is_some_and(|(slot, port)| digits(slot) && digits(port));
     let mac = name.strip_prefix("enx").is_some_and(|mac| mac.len() == 12);
-    (slot && !name.contains(['.', ':'])) || biosdevname || mac || name.starts_with("eth-id-")
+    (slot && name.bytes().all(|b| b.is_ascii_alphanumeric()))
+        || biosdevname
+        || mac
+        || name.starts_with("eth-id-")
 }
 
 /// Whether a name is that of an Ethernet card, not of a bridge, a VLAN or an alias.

@@ -17,11 +17,11 @@ const DESIGNS: &[&str] =
 
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
     let mut old = Vec::new();
-    for path in bench.list("/etc/netplan")? {
+    for path in super::some(bench, "/etc/netplan")? {
         if path.extension().is_none_or(|end| end != "yaml") {
             continue;
         }
-        let Some(text) = bench.text(&path)? else { continue };
+        let Some(text) = super::small_text(bench, &path)? else { continue };
         let must_change = lines(&text).any(is_finding);
         let keys = lines(&text).filter_map(key);
         if let Some(design) = keys.into_iter().find(|key| DESIGNS.contains(key)) {

@@ -20,11 +20,11 @@ struct About {
 }
 
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
-    for path in bench.list("/etc/systemd/network")? {
+    for path in super::some(bench, "/etc/systemd/network")? {
         if path.extension().is_none_or(|end| end != "network") {
             continue;
         }
-        let Some(text) = bench.text(&path)? else { continue };
+        let Some(text) = super::small_text(bench, &path)? else { continue };
         let about = about(&text);
         let ethernet = about.names.iter().all(|name| is_card(name) || is_pattern(name));
         let slots: Vec<&String> = about.names.iter().filter(|name| is_predictable(name)).collect();

@@ -1,5 +1,8 @@
+use proptest::prelude::*;
+
 use super::super::{EditOptions, trial};
 use super::*;
+use crate::guest::facts::Mount;
 use crate::guest::memory::MemoryTree;
 use crate::guest::tree::Tree;
 
@@ -113,6 +116,76 @@ fn links_lead_to_no_damage() {
     assert!(tree.text("/etc/.ssh/id_x").is_some() && tree.text("/etc/passwd").is_some());
     assert!(tree.text("/usr/lib/.netrc").is_some());
     assert_eq!(outcome.codes(), ["secrets-tmp", "no-login"]);
+}
+
+#[test]
+fn what_is_mounted_in_tmp_stays() {
+    let mut tree = guest();
+    tree.file("/tmp/disk/in/data", "x", 0o644);
+    let mut facts = trial::facts();
+    let at = "/tmp/disk/in".to_owned();
+    facts.mounts.push(Mount { at, volume: "sda2".into(), filesystem: "ext4".into() });
+    trial::run(&EDIT, &mut tree, &facts, &Default::default());
+    assert!(tree.text("/tmp/disk/in/data").is_some());
+    assert_eq!(tree.text("/tmp/a/b"), None);
+}
+
+/// Wherever homes and links lead, files of the system are never taken for secrets.
+fn evil_place() -> impl Strategy<Value = String> {
+    let places = vec![
+        "/",
+        "/etc",
+        "/usr/lib",
+        "/var/lib/db",
+        "/dev",
+        "/home",
+        "/home/a",
+        "/home/b",
+        "/tmp",
+        "/home/..",
+        "..",
+        ".",
+        "/home/a/../../etc",
+        "/nonexistent",
+        "//usr//lib/",
+        "/proc/self",
+    ];
+    prop::sample::select(places).prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn the_system_is_never_taken_for_a_home(
+        homes in prop::collection::vec(evil_place(), 4),
+        links in prop::collection::vec(evil_place(), 4),
+    ) {
+        let passwd = format!(
+            "root:x:0:0::/root:/bin/sh\na:x:1:1::{}:/bin/sh\nb:x:2:2::{}:/bin/sh\n\
+             c:x:3:3::{}:\nd:x:4:4::{}:/bin/bash\n",
+            homes[0], homes[1], homes[2], homes[3]
+        );
+        let system = ["/etc", "/usr/lib", "/var/lib/db", "/dev", "/proc/self"];
+        let secrets = [".ssh/id_rsa", ".ssh/authorized_keys", ".netrc", ".aws/credentials"];
+        let mut tree = MemoryTree::of(&[("/etc/passwd", &passwd), ("/home/a/x", ""), ("/tmp/x", "")]);
+        for place in system {
+            for name in secrets {
+                tree.file(&format!("{place}/{name}"), "not a secret", 0o600);
+            }
+        }
+        for (link, target) in
+            ["/home/b", "/home/a/.ssh", "/home/a/.aws", "/root/.ssh"].iter().zip(&links)
+        {
+            tree.link(link, target);
+        }
+        let before = tree.clone();
+        trial::run(&EDIT, &mut tree, &trial::facts(), &Default::default());
+        for (path, entry) in before.0 {
+            if system.iter().any(|place| path.starts_with(place)) {
+                prop_assert_eq!(tree.0.get(&path), Some(&entry), "{}", path.display());
+            }
+        }
+    }
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(super) struct Config {
     /// Files with the state that they were read in.
     seen: BTreeSet<(PathBuf, bool)>,
     bytes: usize,
+    /// How many names its patterns may still look at.
+    names: usize,
 }
 
 impl Config {
@@ -64,7 +66,7 @@ impl Config {
     /// # Errors
     /// `Refused`, if it has more files or bytes than any real one.
     pub(super) fn read(tree: &dyn Tree, main: &Path) -> Result<Self> {
-        let mut config = Config::default();
+        let mut config = Config { names: glob::MAX_NAMES, ..Config::default() };
         config.visit(tree, main, false, 0)?;
         Ok(config)
     }
@@ -104,7 +106,7 @@ impl Config {
         depth: usize,
     ) -> Result<()> {
         for pattern in patterns {
-            for path in glob::expand(tree, Path::new(FOLDER), &pattern)? {
+            for path in glob::expand(tree, Path::new(FOLDER), &pattern, &mut self.names)? {
                 self.visit(tree, &path, in_match, depth + 1)?;
             }
             if !in_match {

@@ -4,34 +4,41 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
-use crate::guest::edits::accounts::path_of;
+use crate::guest::edits::accounts::{path_of, shown};
 use crate::guest::text;
 use crate::guest::tree::Tree;
 
-/// More paths than this at once are no configuration.
-const MAX_PATHS: usize = 4096;
+/// The names that all patterns of a configuration may look at; a real one takes some dozens.
+pub(super) const MAX_NAMES: usize = 200_000;
 
 /// The paths that `pattern` means, sorted: glob(3) without flags. A relative pattern begins in
-/// `folder`; `~` means nothing special to the server.
-pub(super) fn expand(tree: &dyn Tree, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
+/// `folder`; `~` means nothing special to the server. What it looks at is taken off `names`.
+pub(super) fn expand(
+    tree: &dyn Tree,
+    folder: &Path,
+    pattern: &str,
+    names: &mut usize,
+) -> Result<Vec<PathBuf>> {
     let start = if pattern.starts_with('/') { Path::new("/") } else { folder };
     let mut paths = vec![start.to_owned()];
-    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+    for part in plain_slashes(pattern).split('/').filter(|part| !part.is_empty()) {
         let mut next = Vec::new();
         for path in paths {
             if part.contains(['*', '?', '[', '\\']) {
                 let part: Vec<char> = part.chars().collect();
-                let names = tree.list(&path)?;
-                next.extend(names.iter().filter(|name| fits(name, &part)).map(|n| path.join(n)));
+                let mut list = tree.list(&path)?;
+                if part.first() == Some(&'.') {
+                    list.extend([".".into(), "..".into()]);
+                }
+                spend(names, list.len() + 1, pattern)?;
+                next.extend(list.iter().filter(|name| fits(name, &part)).map(|n| path.join(n)));
             } else {
                 next.push(path.join(path_of(part)));
-            }
-            if next.len() > MAX_PATHS {
-                return Err(too_many(pattern));
             }
         }
         paths = next;
     }
+    spend(names, paths.len() + 1, pattern)?;
     let mut found = Vec::new();
     for path in paths {
         if tree.resolve(&path)?.is_some() {
@@ -42,14 +49,30 @@ pub(super) fn expand(tree: &dyn Tree, folder: &Path, pattern: &str) -> Result<Ve
     Ok(found)
 }
 
-fn too_many(pattern: &str) -> Error {
-    let shown: String = pattern.chars().take(64).flat_map(char::escape_default).collect();
-    Error::new(
-        Kind::Refused,
-        "sshd-too-many-includes",
-        format!("Include {shown} of the SSH server means more than {MAX_PATHS} files"),
-    )
-    .remedy("look at it, or leave the SSH server as it is: --skip-edit sshd-keys-only")
+/// A `/` divides, whether it is escaped or not.
+fn plain_slashes(pattern: &str) -> String {
+    let (mut plain, mut escaped) = (String::with_capacity(pattern.len()), false);
+    for c in pattern.chars() {
+        if escaped && c == '/' {
+            plain.pop();
+        }
+        plain.push(c);
+        escaped = c == '\\' && !escaped;
+    }
+    plain
+}
+
+fn spend(names: &mut usize, count: usize, pattern: &str) -> Result<()> {
+    let Some(left) = names.checked_sub(count) else {
+        let message = format!(
+            "Include {} of the SSH server's configuration means more files than a real one has",
+            shown(pattern)
+        );
+        return Err(Error::new(Kind::Refused, "sshd-too-many-includes", message)
+            .remedy("look at it, or leave the SSH server as it is: --skip-edit sshd-keys-only"));
+    };
+    *names = left;
+    Ok(())
 }
 
 fn fits(name: &OsString, pattern: &[char]) -> bool {
@@ -171,14 +194,17 @@ mod tests {
         ]);
         tree.link("/etc/ssh/gone.conf", "nowhere");
         let expand = |pattern| -> Vec<String> {
-            let found = super::expand(&tree, Path::new("/etc/ssh"), pattern).unwrap();
+            let found = super::expand(&tree, Path::new("/etc/ssh"), pattern, &mut 100).unwrap();
             found.iter().map(|p| p.display().to_string()).collect()
         };
         let both = ["/etc/ssh/sshd_config.d/a.conf", "/etc/ssh/sshd_config.d/b.conf"];
         assert_eq!(expand("sshd_config.d/*.conf"), both);
         assert_eq!(expand("/etc/s*/sshd_config.d/?.conf"), both);
         assert_eq!(expand("../../../../etc/ssh/x"), ["/etc/ssh/../../../../etc/ssh/x"]);
+        assert_eq!(expand("/etc\\/ssh/sshd_config.d\\/*"), both);
         assert_eq!(expand("*.conf"), [""; 0]);
+        assert_eq!(expand("\\/etc/ssh/x"), [""; 0]);
+        assert_eq!(expand("sshd_config.d/.[.]/x"), ["/etc/ssh/sshd_config.d/../x"]);
         assert_eq!(expand("~/x"), [""; 0]);
     }
 }

@@ -15,13 +15,16 @@ pub(super) struct Directive {
 }
 
 /// The text that the server sees: it drops a NUL with the rest of that line and its end, so that
-/// the next line goes on in its place.
+/// the next line, without the blanks in front of it, goes on in its place.
 pub(super) fn as_read(text: &str) -> String {
-    if !text.contains('\0') {
-        return text.to_owned();
+    let (mut seen, mut goes_on) = (String::with_capacity(text.len()), false);
+    for line in text.split_inclusive('\n') {
+        let line = if goes_on { line.trim_start_matches([' ', '\t', '\r']) } else { line };
+        let end = line.find('\0');
+        goes_on = end.is_some();
+        seen.push_str(&line[..end.unwrap_or(line.len())]);
     }
-    let seen = |line: &str| line.split('\0').next().unwrap_or_default().to_owned();
-    text.split_inclusive('\n').map(seen).collect()
+    seen
 }
 
 /// What a line says; `None` for an empty line or a comment.
@@ -125,6 +128,7 @@ mod tests {
     #[test]
     fn a_nul_joins_two_lines() {
         assert_eq!(as_read("#a\0b\nc\nd"), "#ac\nd");
+        assert_eq!(as_read("a\0\n \tb\n c"), "ab\n c");
         assert_eq!(as_read("a\nb"), "a\nb");
     }
 }

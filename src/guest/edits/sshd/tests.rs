@@ -140,6 +140,9 @@ fn hostile_includes_end() {
     tree.file("/etc/ssh/sshd_config", &deep, 0o644);
     let error = trial::once(&EDIT, &mut tree, &trial::facts(), &Default::default()).unwrap_err();
     assert_eq!(error.code(), "sshd-too-many-includes");
+    tree.file("/etc/ssh/sshd_config", &"Include *\n".repeat(100_000), 0o644);
+    let error = trial::once(&EDIT, &mut tree, &trial::facts(), &Default::default()).unwrap_err();
+    assert_eq!(error.code(), "sshd-too-many-includes");
     let large = "#".repeat(5 << 20);
     tree.file("/etc/ssh/sshd_config", &large, 0o644);
     let error = trial::once(&EDIT, &mut tree, &trial::facts(), &Default::default()).unwrap_err();

@@ -46,6 +46,7 @@ impl TimeProvider for NoClock {
 /// An EFI system partition at work.
 pub(super) struct Esp<'f, 'b> {
     root: Dir<'f, Stream<'b>>,
+    buffer: &'b RefCell<Buffer>,
 }
 
 /// Opens the file system, lets `work` work, and writes what it changed.
@@ -73,8 +74,9 @@ pub(super) fn with<R>(
 
 fn run<R>(stream: Stream<'_>, work: impl FnOnce(&Esp<'_, '_>) -> io::Result<R>) -> io::Result<R> {
     let options = FsOptions::new().time_provider(&NoClock).update_accessed_date(false);
+    let buffer = stream.buffer;
     let fs = FileSystem::new(stream, options)?;
-    let result = work(&Esp { root: fs.root_dir() })?;
+    let result = work(&Esp { root: fs.root_dir(), buffer })?;
     fs.unmount()?;
     Ok(result)
 }
@@ -115,8 +117,11 @@ impl<'b> Esp<'_, 'b> {
         if bytes.len() as u64 > MAX_LOADER {
             return Err(io::Error::other(format!("{from} is larger than a boot loader is")));
         }
-        if let Some((folder, _)) = to.rsplit_once('/') {
+        if let Some((folder, _)) = to.rsplit_once('/')
+            && self.folder(folder)?.is_none()
+        {
             self.root.create_dir(folder)?;
+            self.buffer.borrow_mut().mend_new_folder();
         }
         let mut file = self.root.create_file(to)?;
         file.write_all(&bytes)?;
@@ -144,6 +149,34 @@ struct Buffer {
     calls: u64,
     /// What went wrong below; the stream's own error has no room for it.
     error: Option<Error>,
+}
+
+/// Bytes of an entry of a folder, and of the smallest cluster.
+const ENTRY: usize = 32;
+const SECTOR: usize = 512;
+
+impl Buffer {
+    /// A folder's first two entries must be `.` and `..` and have no long names (FAT specification
+    /// 1.03, section 6.5). The crate writes a long name before each of them; here they go.
+    fn mend_new_folder(&mut self) {
+        for chunk in self.chunks.values_mut().filter(|chunk| chunk.changed) {
+            for sector in chunk.bytes.chunks_exact_mut(SECTOR) {
+                let is = |at: usize, begin: &[u8], attributes: u8| {
+                    sector[at..].starts_with(begin) && sector[at + 11] == attributes
+                };
+                let new = is(0, b"A.\0\0\0", 0x0f)
+                    && is(ENTRY, b".          ", 0x10)
+                    && is(2 * ENTRY, b"A.\0.\0\0\0", 0x0f)
+                    && is(3 * ENTRY, b"..         ", 0x10)
+                    && sector[4 * ENTRY..].iter().all(|byte| *byte == 0);
+                if new {
+                    sector.copy_within(ENTRY..2 * ENTRY, 0);
+                    sector.copy_within(3 * ENTRY..4 * ENTRY, ENTRY);
+                    sector[2 * ENTRY..4 * ENTRY].fill(0);
+                }
+            }
+        }
+    }
 }
 
 /// A block as a stream whose changes stay in memory.

@@ -41,7 +41,7 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
             Err(Failure::Disk(error)) => return Err(error),
             Err(Failure::Fat(why)) => {
                 let message = format!("{}: {why}; no loader in EFI/BOOT", volume.name);
-                bench.warn("esp-unreadable", message);
+                bench.warn("esp-unchanged", message);
             }
         }
     }

@@ -6,8 +6,10 @@ use crate::guest::inspect::services::{
     cloud_init, hostkey_regenerator, network_pins, one_context, selinux, ssh,
 };
 
-/// Files and links (`->` in the content) of a guest.
-fn guest(files: &[(&str, &str)]) -> MemoryTree {
+/// Files and their content; `->` in front of a link's target.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+fn guest(files: Files) -> MemoryTree {
     let mut tree = MemoryTree::default();
     for (path, content) in files {
         match content.strip_prefix("->") {
@@ -21,7 +23,7 @@ fn guest(files: &[(&str, &str)]) -> MemoryTree {
 #[test]
 fn the_target_of_init_decides() {
     let upstart = "\u{7f}ELF....upstart....";
-    let table: [(&str, &[(&str, &str)], Init); 14] = [
+    let table: [(&str, Files, Init); 14] = [
         (
             "systemd",
             &[("/sbin/init", "->/lib/systemd/systemd"), ("/lib/systemd/systemd", "")],
@@ -241,7 +243,8 @@ fn firmware_and_loader() {
     let mut esp = volume("sda1", "vfat");
     esp.esp = true;
     let (with, without) = ([esp], [volume("sda1", "ext4")]);
-    let table: [(&[(&str, &str)], &[Volume], Option<&str>, Option<&str>); 9] = [
+    type Row<'a> = (Files<'a>, &'a [Volume], Option<&'a str>, Option<&'a str>);
+    let table: [Row; 9] = [
         (
             &[("/boot/grub/grub.cfg", ""), ("/boot/grub/i386-pc/x", "")],
             &without,
@@ -272,5 +275,29 @@ fn firmware_and_loader() {
         assert_eq!(boot::loader(&tree).unwrap(), loader);
         let found = boot::firmware(&tree, volumes, loader).unwrap();
         assert_eq!(found.as_deref(), firmware, "{files:?}");
+    }
+}
+
+proptest::proptest! {
+    /// No content of the files that are read stops the inspection, and the same files give the
+    /// same facts.
+    #[test]
+    fn any_content(text in "([ -~\t\n\"'\\\\é=/#$]|root=|ID=|linux |/dev/sda1 /x ext4 |UUID=){0,40}") {
+        let paths = [
+            "/etc/fstab", "/etc/crypttab", "/etc/os-release", "/etc/redhat-release", "/etc/issue",
+            "/boot/grub/grub.cfg", "/boot/grub2/grubenv", "/boot/loader/entries/a.conf",
+            "/etc/selinux/config", "/etc/inittab", "/lib/modules/6.1/modules.builtin",
+            "/boot/vmlinuz-6.1", "/boot/initrd.img-6.1", "/bin/sh", "/sbin/init",
+            "/etc/network/interfaces", "/etc/init/rc.conf", "/etc/init.d/sshd",
+        ];
+        let tree = MemoryTree::of(&paths.map(|path| (path, text.as_str())));
+        let volumes = [volume("sda1", "ext4"), volume("vg/lv", "ext4")];
+        let found = mounts(&tree, &volumes, 0).unwrap();
+        let facts = inspect(&tree, &volumes, &found.found).unwrap();
+        assert_eq!(facts, inspect(&tree, &volumes, &found.found).unwrap());
+        assert!(found.found[0].0 == "/" && found.found.len() <= volumes.len());
+        let candidates = [Candidate::look(Some(&tree), &volumes, 0).unwrap()];
+        assert_eq!(choose_root(&candidates, None).unwrap(), 0);
+        assert!(!crate::guest::verdict::findings(&facts).is_empty());
     }
 }

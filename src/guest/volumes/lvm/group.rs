@@ -1,6 +1,6 @@
 //! A volume group, as its metadata describe it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::damaged;
 use super::label::ID_LEN;
@@ -36,6 +36,8 @@ pub(super) struct Physical {
     pub(super) start: u64,
     /// In extents.
     pub(super) extents: u64,
+    /// It was away while the group changed: what is on it may be old.
+    pub(super) missing: bool,
 }
 
 /// A logical volume that is there for a user.
@@ -94,8 +96,13 @@ impl Group {
                 id: id(physical)?,
                 start: number(physical, "pe_start")?,
                 extents: number(physical, "pe_count")?,
+                missing: physical.lists("flags", "MISSING"),
             };
             read.physical.insert(name.to_owned(), physical);
+        }
+        let ids: BTreeSet<_> = read.physical.values().map(|physical| &physical.id).collect();
+        if ids.len() < read.physical.len() {
+            return Err(damaged("two of its physical volumes are the same"));
         }
         if let Some(volumes) = group.section("logical_volumes") {
             read.volumes(volumes)?;

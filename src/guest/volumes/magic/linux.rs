@@ -78,7 +78,8 @@ const EXT2_RO_COMPAT: u32 = 0x1 | 0x2 | 0x4;
 
 pub(super) fn ext(probe: &Probe) -> Result<Option<Identity>> {
     let head = &probe.head;
-    if head.u16(EXT + 0x38) != 0xef53 {
+    // Two bytes are few: the block size must be one, too, of up to 64 KiB.
+    if head.u16(EXT + 0x38) != 0xef53 || head.u32(EXT + 0x18) > 6 {
         return Ok(None);
     }
     let [compat, incompat, ro_compat] = [0x5c, 0x60, 0x64].map(|at| head.u32(EXT + at));

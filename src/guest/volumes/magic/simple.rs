@@ -50,8 +50,8 @@ const FILESYSTEMS: &[Magic] = &[
     magic("nilfs2", 1024, b"\x02\0\0\0\0\0\x34\x34").names(1176, 1192, 80),
     // The label is UTF-16, and left out.
     magic("f2fs", 1024, b"\x10\x20\xf5\xf2").names(1132, 0, 0),
-    magic("hfsplus", 1024, b"H+"),
-    magic("hfsplus", 1024, b"HX"),
+    magic("hfsplus", 1024, b"H+\0\x04"),
+    magic("hfsplus", 1024, b"HX\0\x05"),
     magic("hfs", 1024, b"BD"),
     magic("ocfs2", 1024, b"OCFSV2"),
     magic("ocfs2", 2048, b"OCFSV2"),
