@@ -7,7 +7,7 @@ use fs_ext4::dir::DirBlockIter;
 use fs_ext4::inode::Inode;
 
 use super::check::Expected;
-use super::{Ext, check, damaged, scrub};
+use super::{Ext, check, damaged, device, scrub};
 use crate::error::{Error, Kind, Result};
 use crate::guest::filesystem::{FileSystem, Place};
 use crate::guest::tree::{Attributes, Node, NodeKind};
@@ -141,7 +141,7 @@ impl Ext {
         let text = self.text(path)?;
         match self.fs.apply_replace_file_content(text, content) {
             // It wants one run of free blocks; piece by piece there may still be room.
-            Err(fs_ext4::Error::NoSpaceLeftOnDevice) if self.inode(ino)?.has_extents() => {
+            Err(error) if device::is_full(&error) && self.inode(ino)?.has_extents() => {
                 self.map(self.fs.apply_truncate_ino(ino, 0))?;
                 self.map(self.fs.apply_pwrite_ino(ino, 0, content)).map(drop)
             }
