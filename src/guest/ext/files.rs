@@ -285,9 +285,10 @@ impl FileSystem for Ext {
             NodeKind::Dir => self.fs.apply_rmdir_at(place.dir, place.name),
             _ => self.fs.apply_unlink_at(place.dir, place.name),
         };
+        self.map(removed)?;
         self.thinned.remove(&ino);
         self.expect(place.path, Expected::Nothing);
-        self.map(removed)
+        Ok(())
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {
@@ -302,7 +303,10 @@ impl FileSystem for Ext {
             if let (Some(expected), Ok(inside)) =
                 (self.expected.remove(&old), old.strip_prefix(from.path))
             {
-                self.expected.insert(to.path.join(inside), expected);
+                // Joined with nothing, a path would end in a slash, which makes it a directory's.
+                let whole = inside.as_os_str().is_empty();
+                let new = if whole { to.path.to_owned() } else { to.path.join(inside) };
+                self.expected.insert(new, expected);
             }
         }
         self.expect(from.path, Expected::Nothing);
