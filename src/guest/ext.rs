@@ -79,19 +79,25 @@ fn check_journal(sb: &Superblock, block: &Arc<dyn Block>) -> Result<()> {
     let device = Arc::new(Device::read_only(block.clone()));
     let clock = Arc::new(Clock::new(0, sb.uuid()));
     let error = |e| device.error(e);
-    let fs = Filesystem::mount_with_runtime(device.clone(), clock);
-    let journal = match fs {
-        Ok(fs) => fs_ext4::jbd2::read_superblock(&fs).map_err(error)?,
-        // The mount replays into memory, and says by this error what the journal has.
-        Err(e) => return Err(error(e)),
-    };
-    let Some(journal) = journal else { return Ok(()) };
     let refused = |code, message| {
         Error::new(Kind::Refused, code, message).remedy(
             "start the machine once and shut it down cleanly, then convert again; or convert the \
              disk as it is with --no-context",
         )
     };
+    let fs = Filesystem::mount_with_runtime(device.clone(), clock);
+    let journal = match fs {
+        Ok(fs) => fs_ext4::jbd2::read_superblock(&fs).map_err(error)?,
+        // The mount replays into memory, and all that it has no words for is a feature of the
+        // journal: those of the file system are known to be served.
+        Err(fs_ext4::Error::Unsupported(_)) => {
+            let message = "its journal cannot be replayed: it has fast commits (fast_commit), or \
+                           something newer";
+            return Err(refused("guest-fs-unsupported", message).with_kind(Kind::Unsupported));
+        }
+        Err(e) => return Err(error(e)),
+    };
+    let Some(journal) = journal else { return Ok(()) };
     if journal.errno != 0 {
         return Err(refused("guest-fs-errors", "its journal records an error"));
     }

@@ -90,3 +90,64 @@ pub fn edit(
     std::fs::write(&out, bytes).unwrap();
     Ok((out, !edited.is_unchanged()))
 }
+
+/// What `dumpe2fs` says of a superblock: the first one, or the copy in a block.
+#[track_caller]
+pub fn dumpe2fs(image: &Path, copy: Option<(u64, u64)>) -> String {
+    let mut dumpe2fs = judge("dumpe2fs", "e2fsprogs");
+    if let Some((block, size)) = copy {
+        // Only the superblock: the descriptors beside a copy are as old as the last `mke2fs`.
+        let places = [format!("superblock={block}"), format!("blocksize={size}")];
+        dumpe2fs.args(["-h", "-o", &places[0], "-o", &places[1]]);
+    }
+    let output = dumpe2fs.arg(image).output().unwrap();
+    assert!(output.status.success(), "{copy:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Asserts that no check is due after so many mounts or days, by all copies of the superblock.
+#[track_caller]
+pub fn assert_no_checks(image: &Path) {
+    let field = |text: &str, name: &str| -> String {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.split(':').nth(1).unwrap_or_default().split_whitespace().next().unwrap_or("").into()
+    };
+    let first = dumpe2fs(image, None);
+    let size = field(&first, "Block size").parse().unwrap();
+    let backups =
+        first.lines().filter_map(|line| line.trim().strip_prefix("Backup superblock at "));
+    let backups = backups.map(|rest| rest.split(',').next().unwrap().parse().unwrap());
+    let copies: Vec<Option<(u64, u64)>> =
+        std::iter::once(None).chain(backups.map(|block| Some((block, size)))).collect();
+    for copy in copies {
+        let text = dumpe2fs(image, copy);
+        assert_eq!(field(&text, "Maximum mount count"), "-1", "{copy:?}");
+        assert_eq!(field(&text, "Check interval"), "0", "{copy:?}");
+    }
+}
+
+/// CRC-32C as ext4 uses it: begun with all ones, not inverted at the end.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(!0, |crc, byte| {
+        let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+        (0..8).fold(crc ^ u32::from(*byte), step)
+    })
+}
+
+/// Where the first superblock is.
+pub const SUPERBLOCK: usize = 1024;
+
+/// Gives the first superblock the checksum that belongs to it, if it has one.
+pub fn seal(file_system: &mut [u8]) {
+    let sb = &mut file_system[SUPERBLOCK..SUPERBLOCK + 1024];
+    if sb[0x65] & 4 != 0 {
+        let sum = crc32c(&sb[..0x3fc]);
+        sb[0x3fc..].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// Changes bytes of the first superblock and seals it.
+pub fn patch(file_system: &mut [u8], at: usize, bytes: &[u8]) {
+    file_system[SUPERBLOCK + at..][..bytes.len()].copy_from_slice(bytes);
+    seal(file_system);
+}

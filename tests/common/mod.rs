@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod ext;
+pub mod guest;
 pub mod lvm;
 pub mod vdi;
 
