@@ -1,12 +1,12 @@
-//! Takes a VirtualBox disk to a cloud image in one pass.
+//! Takes a VirtualBox disk to a cloud image in one pass, and prepares the guest in it.
 //!
 //! The journey of the data, and the folders it passes:
 //!
 //! ```text
-//! source layers ──► Disk ──► segments ──► image file + record
-//! disk::vdi, …      disk      pipeline       pipeline
-//! (read only)       chain     read, hash,    mydisk.img.gz
-//!                   resolved  compress       mydisk.img.gz.json
+//! source layers ──► Disk ──► Overlay ──► segments ──► image file + record
+//! disk::vdi, …      disk      guest       pipeline       pipeline
+//! (read only)       chain     edits       read, hash,    mydisk.img.gz
+//!                   resolved              compress       mydisk.img.gz.json
 //! ```
 //!
 //! # Examples
@@ -31,6 +31,18 @@
 //! let mut sector = [0; 512];
 //! disk.read_at(&mut sector, 0)?;
 //! assert_eq!(sector[510..], [0x55, 0xaa]);
+//! # Ok(()) }
+//! ```
+//!
+//! Which guest is in it, and what has to be changed for a cloud? Nothing is written.
+//!
+//! ```
+//! # fn main() -> stratus::error::Result<()> {
+//! use stratus::guest::prepare::{Wanted, prepare};
+//! let disk = stratus::disk::open("testdata/mydisk.vdi".as_ref(), &Default::default())?;
+//! let (_edited, report) = prepare(&disk.bytes(), &Wanted::default(), || None)?;
+//! assert_eq!(report.facts.unwrap().os.as_deref(), Some("debian"));
+//! assert!(report.changes.iter().any(|change| change.path == "/etc/shadow"));
 //! # Ok(()) }
 //! ```
 //!

@@ -132,6 +132,7 @@ fn edit_once(files: &mut Files) -> (Vec<Change>, Vec<Warning>) {
         one_context: false,
         selinux: None,
         mounts: Vec::new(),
+        ..Facts::default()
     };
     let options = EditOptions::default();
     let mut bench = Bench {

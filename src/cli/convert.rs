@@ -131,7 +131,6 @@ fn convert(settings: &Settings, job: &Job, control: &Control, talk: Talk) -> Res
             layer.uuid.as_deref().unwrap_or("no UUID")
         ));
     }
-    record.warnings.iter().for_each(|w| control.progress.event(&Event::Warn(w.message.clone())));
     talk.result_json(&record)?;
     talk.result(&report::converted(job, &record, status))?;
     pipeline::damage_error(&job.input, &record.damage).map_or(Ok(()), Err)

@@ -71,6 +71,18 @@ pub fn inspect(tree: &dyn Tree, volumes: &[Volume], mounts: &[(String, usize)]) 
     })
 }
 
+/// Looks again at what edits change: the facts are to be those of the guest in the image.
+///
+/// # Errors
+/// Those of reading the file systems.
+pub fn look_again(facts: &mut Facts, tree: &dyn Tree) -> Result<()> {
+    facts.command_lines = boot::command_lines(tree)?;
+    facts.bus_devices = mounts::bus_devices(tree, &facts.command_lines)?;
+    facts.network_pins = services::network_pins(tree)?;
+    facts.ssh_hostkey_regenerator = services::hostkey_regenerator(tree, facts.init)?;
+    Ok(())
+}
+
 /// What the user should know of an inspection.
 pub fn warnings(facts: &Facts, mounts: &Mounts) -> Vec<Warning> {
     let mut warnings = Vec::new();

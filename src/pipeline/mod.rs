@@ -79,6 +79,7 @@ pub struct Outcome {
 /// the unfinished work is kept and the same call continues it.
 pub fn convert(job: &Job, control: &Control) -> Result<Outcome> {
     let opened = open(job, control)?;
+    opened.tell_warnings(control);
     let place = Place::new(&job.output)?;
     let work = job.work(&opened)?;
     let lock = lock::Lock::take(&place)?;
@@ -167,6 +168,7 @@ fn convert_locked(
 /// `BrokenPipe` if the reader goes away.
 pub fn stream(job: &Job, control: &Control, out: Box<dyn Write + Send>) -> Result<Outcome> {
     let opened = open(job, control)?;
+    opened.tell_warnings(control);
     let disk = &opened.disk;
     let work = job.work(&opened)?;
     let out = Out::Stream(out);

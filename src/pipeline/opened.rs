@@ -1,5 +1,6 @@
 //! The disk of a job, with the edits of its guest on it.
 
+use super::progress::Event;
 use super::{Control, Job, tell_surroundings};
 use crate::disk::{self, OpenDisk};
 use crate::error::Result;
@@ -11,6 +12,14 @@ pub struct Opened {
     pub disk: OpenDisk,
     /// The guest, and what was changed in it.
     pub guest: Report,
+}
+
+impl Opened {
+    /// Tells what the user should know before the long work begins.
+    pub fn tell_warnings(&self, control: &Control) {
+        let warnings = self.disk.warnings.iter().chain(&self.guest.warnings);
+        warnings.for_each(|warning| control.progress.event(&Event::Warn(warning.message.clone())));
+    }
 }
 
 /// Opens the disk of `job` and prepares its guest.

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
 
 /// Bytes in memory; every other 8 KiB are a hole.
@@ -7,7 +9,7 @@ struct Memory(Vec<u8>);
 
 impl Memory {
     fn new(len: usize) -> Self {
-        let byte = |i: usize| if i / 8192 % 2 == 0 { (i % 251) as u8 + 1 } else { 0 };
+        let byte = |i: usize| if (i / 8192).is_multiple_of(2) { (i % 251) as u8 + 1 } else { 0 };
         Memory((0..len).map(byte).collect())
     }
 }

@@ -42,12 +42,7 @@ pub fn free_ranges(
             true => None,
             false => Some(fs.read_block(group.block_bitmap).map_err(failed)?),
         };
-        let is_free = |block: u64| {
-            let bit = block - first;
-            let byte =
-                bitmap.as_ref().map(|bytes| bytes.get(usize::try_from(bit / 8).ok()?).copied());
-            byte.is_none_or(|byte| byte.is_some_and(|byte| byte & (1 << (bit % 8)) == 0))
-        };
+        let bits = Bits { first, bytes: bitmap.as_deref() };
         let mut at = first;
         while at < end {
             if let Some(until) = covered(&metadata, at) {
@@ -55,17 +50,52 @@ pub fn free_ranges(
                 continue;
             }
             let stop = next_metadata(&metadata, at).min(end);
-            let from = at;
-            let free = is_free(from);
-            while at < stop && is_free(at) == free {
-                at += 1;
-            }
+            let (free, until) = bits.run(at, stop);
             if free {
-                each(from * size, (at - from) * size)?;
+                each(at * size, (until - at) * size)?;
             }
+            at = until;
         }
     }
     Ok(())
+}
+
+/// The block bitmap of a group: a bit for each block from `first` on, set if it is in use. Without
+/// bytes nothing is.
+struct Bits<'a> {
+    first: u64,
+    bytes: Option<&'a [u8]>,
+}
+
+impl Bits<'_> {
+    /// The byte with the bit of `block`, and which bit it is. What is missing is in use.
+    fn byte(&self, block: u64) -> (u8, u64) {
+        let bit = block - self.first;
+        let byte = self.bytes.map_or(0, |bytes| {
+            usize::try_from(bit / 8).ok().and_then(|at| bytes.get(at)).copied().unwrap_or(0xff)
+        });
+        (byte, bit % 8)
+    }
+
+    /// Whether the block `at` is free, and where, at `stop` at the latest, that changes.
+    fn run(&self, at: u64, stop: u64) -> (bool, u64) {
+        let is_free = |byte: u8, bit: u64| byte & (1 << bit) == 0;
+        let (byte, bit) = self.byte(at);
+        let free = is_free(byte, bit);
+        let whole = if free { 0 } else { 0xff };
+        let mut until = at + 1;
+        while until < stop {
+            let (byte, bit) = self.byte(until);
+            if bit == 0 && byte == whole {
+                until += 8;
+            } else if is_free(byte, bit) == free {
+                until += 1;
+            } else {
+                break;
+            }
+        }
+        (free, until.min(stop))
+    }
 }
 
 fn failed(error: fs_ext4::Error) -> Error {

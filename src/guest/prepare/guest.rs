@@ -66,7 +66,7 @@ pub struct Guest<'a> {
 
 /// The guest after the edits of its files.
 pub struct Done {
-    /// What it was before.
+    /// What it is.
     pub facts: Facts,
     /// What was changed.
     pub changes: Vec<Change>,
@@ -83,11 +83,12 @@ impl Guest<'_> {
         let root = self.root()?;
         let mounts = inspect::mounts(&self.tree_of(root)?, &self.volumes, root)?;
         let mut tree = self.mount(&mounts)?;
-        let facts = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
+        let mut facts = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
         self.warnings.extend(inspect::warnings(&facts, &mounts));
         let chosen = edits::OF_FILES.iter().filter(|edit| self.wanted.edits.contains(&edit.name));
         let (changes, warnings) = self.run(chosen, &mut tree, &facts)?;
         self.warnings.extend(warnings);
+        inspect::look_again(&mut facts, &tree)?;
         tree.finish()?;
         Ok(Done { facts, changes, mounts })
     }
@@ -123,13 +124,12 @@ impl Guest<'_> {
         let kept = std::mem::take(&mut self.warnings);
         let mut tree = self.mount(&done.mounts)?;
         self.warnings = kept;
-        let facts = inspect::inspect(&tree, &self.volumes, &done.mounts.found)?;
         let logins = edits::password::logins(&tree)?;
-        let mut findings = verdict::findings(&facts, &logins);
+        let mut findings = verdict::findings(&done.facts, &logins);
         let secret = |edit: &&Edit| SECRET.contains(&edit.name);
         let left_out = edits::OF_FILES.iter().filter(secret);
         let left_out = left_out.filter(|edit| !self.wanted.edits.contains(&edit.name));
-        let (changes, _) = self.run(left_out, &mut tree, &facts)?;
+        let (changes, _) = self.run(left_out, &mut tree, &done.facts)?;
         findings
             .extend(changes.iter().map(|change| verdict::left_inside(&change.path, &change.name)));
         Ok(findings)

@@ -90,7 +90,7 @@ fn each_flaw_is_found() {
         (Facts { firmware: text("uefi"), ..good() }, Severity::Warn, "firmware-uefi"),
         (Facts { network_pins: devices(&["/etc/x"]), ..good() }, Severity::Warn, "network-pinned"),
         (Facts { ssh: None, ..good() }, Severity::Bad, "login-no-ssh"),
-        (Facts { cloud_init: false, ..good() }, Severity::Warn, "login-needs-context"),
+        (Facts { cloud_init: false, ..good() }, Severity::Bad, "login-none"),
     ];
     for (facts, severity, code) in table {
         assert!(codes(&facts, severity).contains(&code), "{code}: {:?}", findings(&facts, &[]));
@@ -113,5 +113,21 @@ fn no_bus_is_proved_by_a_strange_driver() {
         let bus = crate::guest::inspect::disks_bus(Some(&kernel)).to_owned();
         let facts = Facts { kernels: vec![kernel], disks_bus: bus, ..good() };
         assert_eq!(codes(&facts, Severity::Bad), ["bus-no-driver"], "{drivers:?}");
+    }
+}
+
+#[test]
+fn logins_are_told() {
+    let facts = Facts { cloud_init: false, ..good() };
+    let login = |by| Login { account: "eve".to_owned(), uid: 1000, by };
+    let cases = [
+        (By::Keys(1), Severity::Ok, "login-by-key"),
+        (By::Password, Severity::Warn, "login-by-password"),
+        (By::Nothing, Severity::Bad, "login-open"),
+    ];
+    for (by, severity, code) in cases {
+        let findings = findings(&facts, &[login(by)]);
+        let found = findings.iter().find(|finding| finding.code == code);
+        assert!(found.is_some_and(|f| f.severity == severity && f.text.contains("eve")), "{code}");
     }
 }

@@ -76,6 +76,24 @@ impl Striped {
         let rest = (offset % row).saturating_sub(way * self.chunk);
         offset / row * self.chunk + rest.min(self.chunk)
     }
+
+    /// One call for each stripe, however long the range: what lies in one stripe is contiguous
+    /// there.
+    fn shares(
+        &self,
+        offset: u64,
+        len: u64,
+        mut each: impl FnMut(&dyn Block, u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        self.check(offset, len)?;
+        for (way, (on, start)) in (0..).zip(&self.stripes) {
+            let (from, to) = (self.share(offset, way), self.share(offset + len, way));
+            if to > from {
+                each(on.as_ref(), start + from, to - from)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Block for Striped {
@@ -91,16 +109,16 @@ impl Block for Striped {
         self.parts(offset, data.len(), |on, at, from, to| on.write_at(&data[from..to], at))
     }
 
-    /// One call for each stripe, however long the range: what lies in one stripe is contiguous
-    /// there.
     fn zero(&self, offset: u64, len: u64) -> Result<()> {
-        self.check(offset, len)?;
-        for (way, (on, start)) in (0..).zip(&self.stripes) {
-            let (from, to) = (self.share(offset, way), self.share(offset + len, way));
-            if to > from {
-                on.zero(start + from, to - from)?;
-            }
-        }
-        Ok(())
+        self.shares(offset, len, |on, at, len| on.zero(at, len))
+    }
+
+    fn stored(&self, offset: u64, len: u64) -> Result<u64> {
+        let mut stored = 0;
+        self.shares(offset, len, |on, at, len| {
+            stored += on.stored(at, len)?;
+            Ok(())
+        })?;
+        Ok(stored)
     }
 }
