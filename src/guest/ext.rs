@@ -87,7 +87,12 @@ fn check_journal(sb: &Superblock, block: &Arc<dyn Block>) -> Result<()> {
     };
     let fs = Filesystem::mount_with_runtime(device.clone(), clock);
     let journal = match fs {
-        Ok(fs) => fs_ext4::jbd2::read_superblock(&fs).map_err(error)?,
+        Ok(fs) => {
+            if !journal_is_sealed(&fs).map_err(error)? {
+                return Err(damaged("the superblock of its journal has a wrong checksum"));
+            }
+            fs_ext4::jbd2::read_superblock(&fs).map_err(error)?
+        }
         // The mount replays into memory, and all that it has no words for is a feature of the
         // journal: those of the file system are known to be served.
         Err(fs_ext4::Error::Unsupported(_)) => {
@@ -106,6 +111,23 @@ fn check_journal(sb: &Superblock, block: &Arc<dyn Block>) -> Result<()> {
         return Err(refused("guest-fs-unsupported", message).with_kind(Kind::Unsupported));
     }
     Ok(())
+}
+
+/// Whether the journal's superblock has the checksum that belongs to it, or none: of 1,024 bytes, the
+/// features are at 0x28 (`JBD2_FEATURE_INCOMPAT_CSUM_V2`, `_V3`), the sum at 0xfc, taken with zeros
+/// in that place (<https://docs.kernel.org/filesystems/ext4/journal.html>). The writer ignores it,
+/// and would take a damaged journal for an empty one.
+fn journal_is_sealed(fs: &Filesystem) -> fs_ext4::Result<bool> {
+    const SUMS: u8 = 0x8 | 0x10;
+    let (inode, _) = fs.read_inode_verified(fs.sb.journal_inode)?;
+    let Some(at) = fs.map_inode_logical(&inode, 0)? else { return Ok(true) };
+    let mut raw = fs.read_block(at)?;
+    let Some(raw) = raw.get_mut(..1024).filter(|raw| raw[0x2b] & SUMS != 0) else {
+        return Ok(true);
+    };
+    let stored = u32::from_be_bytes([raw[0xfc], raw[0xfd], raw[0xfe], raw[0xff]]);
+    raw[0xfc..0x100].fill(0);
+    Ok(fs_ext4::checksum::linux_crc32c(!0, raw) == stored)
 }
 
 fn damaged(message: &str) -> Error {
