@@ -82,6 +82,13 @@ fn file_systems_that_were_not_put_away_well() {
         let at = journal(bytes) + 0x20;
         bytes[at..at + 4].copy_from_slice(&5_u32.to_be_bytes());
     };
+    let sum = |bytes: &mut Vec<u8>| {
+        let at = journal(bytes) + 0x2b;
+        bytes[at] |= 0x10;
+        bytes[at + 0x50 - 0x2b] = 4;
+    };
+    let plain = "-t ext4 -b 1024 -O ^metadata_csum";
+    refused_ext("a journal's wrong checksum", plain, sum, &["journal", "checksum"]);
     refused_ext("an error in the journal", "-t ext3", journal_error, &["journal", "error"]);
 }
 
@@ -128,7 +135,8 @@ fn superblocks_that_make_no_sense() {
     refused_ext("blocks", "-t ext4", set(4, 1 << 30), &["s_blocks_count"]);
     refused_ext("inodes", "-t ext4", set(0, 7), &["s_inodes_count"]);
     refused_ext("first block", "-t ext4 -b 1024", set(0x14, 9), &["s_first_data_block"]);
-    refused_ext("block size", "-t ext4", set(0x18, 30), &["s_log_block_size"]);
+    // What has no such magic numbers is not known to be a file system of the ext family.
+    refused_ext("block size", "-t ext4", set(0x18, 30), &["no guest found"]);
     let sum = |bytes: &mut Vec<u8>| bytes[SUPERBLOCK + 0x3fc] ^= 1;
     refused_ext("checksum", "-t ext4", sum, &["checksum"]);
 }
