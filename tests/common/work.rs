@@ -55,6 +55,11 @@ impl Dice {
         Dice(seed)
     }
 
+    /// Those of one seed.
+    pub fn of(seed: u64) -> Self {
+        Dice(seed)
+    }
+
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

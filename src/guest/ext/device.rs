@@ -50,7 +50,7 @@ impl Device {
         }
         use fs_ext4::Error as Cause;
         let (kind, code, remedy) = match error {
-            Cause::NoSpaceLeftOnDevice => (
+            _ if is_full(&error) => (
                 Kind::Refused,
                 "guest-full",
                 "delete something in the guest, or make its disk larger; or convert it as it is \
@@ -70,7 +70,25 @@ impl Device {
                  --no-context",
             ),
         };
-        Error::new(kind, code, error.to_string()).remedy(remedy)
+        let message = match code {
+            "guest-full" => "its file system is full".to_owned(),
+            _ => error.to_string(),
+        };
+        Error::new(kind, code, message).remedy(remedy)
+    }
+}
+
+/// Whether there is no room: the writer (rust-fs-ext4 0.8.0, `alloc.rs`) says so by an error of its
+/// own for attributes and directories, and for blocks and inodes by these words.
+pub fn is_full(error: &fs_ext4::Error) -> bool {
+    use fs_ext4::Error as Cause;
+    match error {
+        Cause::NoSpaceLeftOnDevice => true,
+        Cause::Corrupt(what) => {
+            ["no group has a contiguous free run of this size", "no group has a free inode"]
+                .contains(what)
+        }
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use fs_ext4::dir::DirBlockIter;
 use fs_ext4::inode::Inode;
 
 use super::check::Expected;
-use super::{Ext, check, damaged, scrub};
+use super::{Ext, check, damaged, device, scrub};
 use crate::error::{Error, Kind, Result};
 use crate::guest::filesystem::{FileSystem, Place};
 use crate::guest::tree::{Attributes, Node, NodeKind};
@@ -141,7 +141,7 @@ impl Ext {
         let text = self.text(path)?;
         match self.fs.apply_replace_file_content(text, content) {
             // It wants one run of free blocks; piece by piece there may still be room.
-            Err(fs_ext4::Error::NoSpaceLeftOnDevice) if self.inode(ino)?.has_extents() => {
+            Err(error) if device::is_full(&error) && self.inode(ino)?.has_extents() => {
                 self.map(self.fs.apply_truncate_ino(ino, 0))?;
                 self.map(self.fs.apply_pwrite_ino(ino, 0, content)).map(drop)
             }
@@ -285,9 +285,10 @@ impl FileSystem for Ext {
             NodeKind::Dir => self.fs.apply_rmdir_at(place.dir, place.name),
             _ => self.fs.apply_unlink_at(place.dir, place.name),
         };
+        self.map(removed)?;
         self.thinned.remove(&ino);
         self.expect(place.path, Expected::Nothing);
-        self.map(removed)
+        Ok(())
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {
@@ -302,7 +303,10 @@ impl FileSystem for Ext {
             if let (Some(expected), Ok(inside)) =
                 (self.expected.remove(&old), old.strip_prefix(from.path))
             {
-                self.expected.insert(to.path.join(inside), expected);
+                // Joined with nothing, a path would end in a slash, which makes it a directory's.
+                let whole = inside.as_os_str().is_empty();
+                let new = if whole { to.path.to_owned() } else { to.path.join(inside) };
+                self.expected.insert(new, expected);
             }
         }
         self.expect(from.path, Expected::Nothing);

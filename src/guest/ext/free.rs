@@ -108,7 +108,7 @@ fn first_block(fs: &Filesystem, group: u64) -> u64 {
 
 /// The file system's own blocks, as ranges by their first block. They are marked in the bitmaps;
 /// where there is none, or a wrong one, they are not free all the same.
-fn metadata(fs: &Filesystem) -> Vec<(u64, u64)> {
+pub(super) fn metadata(fs: &Filesystem) -> Vec<(u64, u64)> {
     let table = (u64::from(fs.sb.inodes_per_group) * u64::from(fs.sb.inode_size))
         .div_ceil(u64::from(fs.sb.block_size()));
     let mut ranges = vec![(0, u64::from(fs.sb.first_data_block) + 1)];
@@ -132,7 +132,7 @@ fn metadata(fs: &Filesystem) -> Vec<(u64, u64)> {
 }
 
 /// Where the range of `ranges` ends that `block` is in.
-fn covered(ranges: &[(u64, u64)], block: u64) -> Option<u64> {
+pub(super) fn covered(ranges: &[(u64, u64)], block: u64) -> Option<u64> {
     let before = ranges.partition_point(|(start, _)| *start <= block).checked_sub(1)?;
     ranges.get(before).map(|(_, end)| *end).filter(|end| block < *end)
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fs_ext4::Filesystem;
-use fs_ext4::bgd::BgdFlags;
+use fs_ext4::bgd::{BgdFlags, BlockGroupDescriptor};
 use fs_ext4::inode::Inode;
 
+use super::free::{covered, metadata};
 use super::{Ext, damaged};
 use crate::error::{Error, Result};
 use crate::guest::block::Block;
@@ -43,19 +44,28 @@ fn failed(error: fs_ext4::Error) -> Error {
 fn freed_blocks(old: &Filesystem, new: &Filesystem, after: &Arc<dyn Block>) -> Result<()> {
     let size = u64::from(new.sb.block_size());
     let per_group = u64::from(new.sb.blocks_per_group);
+    let own = metadata(new);
     for (number, (was, is)) in old.groups.iter().zip(&new.groups).enumerate() {
+        inodes_agree(old, was, is)?;
         // Nothing was in use in a group without a bitmap.
         if was.flags().contains(BgdFlags::BLOCK_UNINIT) {
             continue;
         }
+        let claimed = was.free_blocks_count;
         let was = old.read_block(was.block_bitmap).map_err(failed)?;
         let is = new.read_block(is.block_bitmap).map_err(failed)?;
         if was == is {
             continue;
         }
         let first = u64::from(new.sb.first_data_block) + number as u64 * per_group;
+        let blocks = new.sb.blocks_count.saturating_sub(first).min(per_group);
+        agrees(&was, blocks, claimed)?;
         for (i, (was, is)) in was.iter().zip(&is).enumerate() {
             let freed = was & !is;
+            let taken = (0..8).filter(|bit| (was ^ is) & (1 << bit) != 0);
+            if taken.map(|bit| first + i as u64 * 8 + bit).any(|b| covered(&own, b).is_some()) {
+                return Err(damaged("blocks of its own tables are not marked as in use"));
+            }
             for bit in (0..8).filter(|bit| freed & (1 << bit) != 0) {
                 let block = first + i as u64 * 8 + bit;
                 if block < new.sb.blocks_count {
@@ -65,6 +75,37 @@ fn freed_blocks(old: &Filesystem, new: &Filesystem, after: &Arc<dyn Block>) -> R
         }
     }
     Ok(())
+}
+
+/// Compares a bitmap with what its group's descriptor says of it, before anything was changed. Where
+/// the two differ, something that is in use may be marked as free, and was overwritten. (Linux marks
+/// such a group as corrupt and allocates nothing in it: `ext4_mb_generate_buddy`.)
+fn agrees(bitmap: &[u8], bits: u64, claimed: u32) -> Result<()> {
+    let free = (0..bits)
+        .filter(|bit| {
+            let byte = usize::try_from(bit / 8).ok().and_then(|at| bitmap.get(at));
+            byte.is_some_and(|byte| byte & (1 << (bit % 8)) == 0)
+        })
+        .count();
+    match free as u64 == u64::from(claimed) {
+        true => Ok(()),
+        false => Err(damaged("a bitmap and the number of what is free in it do not agree")),
+    }
+}
+
+/// The same of the inodes of a group, if any was taken or freed.
+fn inodes_agree(
+    old: &Filesystem,
+    was: &BlockGroupDescriptor,
+    is: &BlockGroupDescriptor,
+) -> Result<()> {
+    let same = (was.free_inodes_count, was.used_dirs_count, was.itable_unused)
+        == (is.free_inodes_count, is.used_dirs_count, is.itable_unused);
+    if same || was.flags().contains(BgdFlags::INODE_UNINIT) {
+        return Ok(());
+    }
+    let bitmap = old.read_block(was.inode_bitmap).map_err(failed)?;
+    agrees(&bitmap, u64::from(old.sb.inodes_per_group), was.free_inodes_count)
 }
 
 /// Zeroes what lies between a directory's entries. A removed entry is usually only skipped by the
