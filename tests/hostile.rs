@@ -698,7 +698,7 @@ fn converted(folder: &Path, input: &Path) -> Result<Vec<u8>, Error> {
         compression: Compression::None,
         checksums: Vec::new(),
         threads: 1,
-        ..Job::new(input, &output)
+        ..common::job(input, &output)
     };
     let result = catch_unwind(AssertUnwindSafe(|| convert(&job, &Control::default())));
     let result = result.unwrap_or_else(|_| panic!("{} panics", input.display()));

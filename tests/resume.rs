@@ -663,7 +663,8 @@ fn a_second_run_on_the_same_output_names_the_first() {
         assert!(named, "{more:?}: {}", stderr(&second));
     }
     // Another disk, the same output.
-    let other = within(stratus(&case.folder).arg("-o").arg("out.img").arg(small()), MINUTE);
+    let other =
+        within(stratus(&case.folder).args(["--no-context", "-o", "out.img"]).arg(small()), MINUTE);
     exits(&other, 75);
     signal(&first, Signal::CONT);
     exits(&wait(first, MINUTE), 0);

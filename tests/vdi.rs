@@ -251,7 +251,7 @@ fn compare_output(folder: &Path, leaf: &Path, model: &[u8]) {
     let sha1: String = Sha1::digest(model).iter().map(|b| format!("{b:02x}")).collect();
     for compression in [Compression::Gz, Compression::None] {
         let output = folder.join("out").with_extension(compression.name());
-        let job = Job { compression, threads: 2, ..Job::new(leaf, &output) };
+        let job = Job { compression, threads: 2, ..common::job(leaf, &output) };
         let outcome = convert(&job, &Control::default()).unwrap();
         let bytes = match compression {
             Compression::Gz => gunzip(&read(&output)),

@@ -48,6 +48,8 @@ pub struct Crypt {
     pub name: String,
     /// The device that is encrypted.
     pub spec: String,
+    /// The key file, or a word such as `none`; empty if there is none.
+    pub key: String,
 }
 
 /// Fields of fstab by their number.
@@ -99,7 +101,12 @@ impl Table {
     /// The entries of crypttab.
     pub fn crypts(&self) -> impl Iterator<Item = Crypt> + '_ {
         self.lines.iter().enumerate().filter_map(|(number, line)| {
-            Some(Crypt { line: number, name: line.field(0)?, spec: line.field(1)? })
+            Some(Crypt {
+                line: number,
+                name: line.field(0)?,
+                spec: line.field(1)?,
+                key: line.field(2).unwrap_or_default(),
+            })
         })
     }
 

@@ -10,6 +10,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use stratus::guest::prepare::Context;
+use stratus::pipeline::Job;
 pub use tempfile::TempDir;
 
 /// The program under test.
@@ -42,6 +44,13 @@ pub fn stratus(folder: &Path) -> Command {
 /// Runs the program in `folder` with `args` and `--no-context`.
 pub fn run<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = S>) -> Output {
     stratus(folder).arg("--no-context").args(args).output().unwrap()
+}
+
+/// A job that leaves the guest alone.
+pub fn job(input: impl Into<PathBuf>, output: impl Into<PathBuf>) -> Job {
+    let mut job = Job::new(input, output);
+    job.guest.context = Context::Off;
+    job
 }
 
 /// Asserts an exit code, showing what was said if it is another.

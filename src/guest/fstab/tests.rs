@@ -63,7 +63,7 @@ fn crypttab_is_read_and_changed() {
     let mut table = Table::parse(text);
     let crypts: Vec<Crypt> = table.crypts().collect();
     let (name, spec) = ("crypt".to_owned(), "/dev/sda3".to_owned());
-    assert_eq!(crypts, [Crypt { line: 1, name, spec }]);
+    assert_eq!(crypts, [Crypt { line: 1, name, spec, key: "none".into() }]);
     assert!(table.set(1, field::CRYPT_SPEC, "UUID=1"));
     assert_eq!(table.text(), text.replace("/dev/sda3", "UUID=1"));
 }

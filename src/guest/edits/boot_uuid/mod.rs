@@ -14,6 +14,7 @@ use super::cmdline::{self, Line};
 use super::{Bench, Edit};
 use crate::error::Result;
 use crate::guest::facts::Kernel;
+use crate::guest::fstab::{Crypt, Table, field};
 use crate::guest::tree::{Attributes, NodeKind};
 use crate::guest::volumes::{Holds, Volume};
 use devices::Found;
@@ -113,58 +114,19 @@ fn knows_part_uuid(kernel: &Kernel) -> bool {
     matches!((number(), number()), (Some(major), Some(minor)) if (major, minor) >= PARTUUID_SINCE)
 }
 
-/// The fields of a line of a table, which white space divides: each with where it begins.
-type Fields<'a> = [(usize, &'a str)];
-
-fn fields(line: &str) -> Vec<(usize, &str)> {
-    let mut at = 0;
-    let mut found = Vec::new();
-    for field in line.split([' ', '\t', '\r', '\n']) {
-        if !field.is_empty() {
-            found.push((at, field));
-        }
-        at += field.len() + 1;
-    }
-    found
-}
-
-/// Goes through a table's lines and replaces the field `index` by what `change` makes of the line.
-fn table(
-    bench: &mut Bench<'_>,
-    path: &str,
-    index: usize,
-    change: &mut dyn FnMut(&Fields<'_>) -> Option<String>,
-) -> Result<()> {
-    let Some(text) = bench.text(path)? else { return Ok(()) };
-    let mut new = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let fields = fields(line);
-        let comment = fields.first().is_none_or(|(_, first)| first.starts_with('#'));
-        match fields.get(index).filter(|_| !comment) {
-            Some((at, old)) => match change(&fields) {
-                Some(name) => {
-                    new.push_str(&format!("{}{name}{}", &line[..*at], &line[at + old.len()..]));
-                }
-                None => new.push_str(line),
-            },
-            None => new.push_str(line),
-        }
-    }
-    bench.put(path, &new, Attributes::root(0o644), ACTION)
-}
-
 fn fstab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
-    let volumes = bench.volumes;
+    let path = Path::new("/etc/fstab");
+    let Some(text) = bench.text(path)? else { return Ok(()) };
     let knows = Knows { uuid: mount_knows_uuid(bench)?, ..Knows::of(bench) };
-    table(bench, "/etc/fstab", 0, &mut |fields| {
-        let (_, name) = *fields.first()?;
-        let kind = fields.get(2).map_or("", |(_, kind)| kind);
+    let mut table = Table::parse(&text);
+    for entry in table.entries().collect::<Vec<_>>() {
         // A drive for disks that come and go.
-        if kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf")) {
-            return None;
+        let medium = entry.kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf"));
+        if !medium && let Some(new) = knows.replacement(bench.volumes, &entry.spec, path, left) {
+            table.set_spec(entry.line, &new);
         }
-        knows.replacement(volumes, name, Path::new("/etc/fstab"), left)
-    })
+    }
+    bench.put(path, &table.text(), Attributes::root(0o644), ACTION)
 }
 
 /// Busybox is built with or without `UUID=` in its mount (`FEATURE_MOUNT_LABEL`); with it, the
@@ -177,22 +139,25 @@ fn mount_knows_uuid(bench: &Bench<'_>) -> Result<bool> {
 }
 
 fn crypttab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
-    let volumes = bench.volumes;
-    table(bench, "/etc/crypttab", 1, &mut |fields| {
-        let (path, (_, name)) = (Path::new("/etc/crypttab"), *fields.get(1)?);
+    let path = Path::new("/etc/crypttab");
+    let Some(text) = bench.text(path)? else { return Ok(()) };
+    let mut table = Table::parse(&text);
+    for Crypt { line, spec, key, .. } in table.crypts().collect::<Vec<_>>() {
         // Only LUKS has a UUID that lasts; what is under a random key has a new one at each boot.
-        let key = fields.get(2).map_or("", |(_, key)| key);
-        let volume = match devices::find(volumes, name) {
+        let volume = match devices::find(bench.volumes, &spec) {
             Found::Volume(volume) => Some(volume),
             _ => None,
         };
         if volume.is_some_and(|volume| volume.holds != Holds::Luks) || key.ends_with("random") {
-            let why = "what has no LUKS header has no UUID that lasts";
-            left.add(path, name, why);
-            return None;
+            left.add(path, &spec, "what has no LUKS header has no UUID that lasts");
+            continue;
         }
-        Knows { uuid: true, part_uuid: false }.replacement(volumes, name, path, left)
-    })
+        let knows = Knows { uuid: true, part_uuid: false };
+        if let Some(new) = knows.replacement(bench.volumes, &spec, path, left) {
+            table.set(line, field::CRYPT_SPEC, &new);
+        }
+    }
+    bench.put(path, &table.text(), Attributes::root(0o600), ACTION)
 }
 
 fn command_lines(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Bench, Edit};
 use crate::error::Result;
+use crate::guest::fstab::Table;
 use crate::guest::tree::{Attributes, NodeKind};
 
 /// The edit.
@@ -93,45 +94,12 @@ fn marked(text: &str, is: impl Fn(&str) -> bool) -> String {
 fn shared_folders(bench: &mut Bench<'_>) -> Result<()> {
     let path = "/etc/fstab";
     let Some(text) = bench.text(path)? else { return Ok(()) };
-    let mut new = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        match with_options(line) {
-            Some(line) => new.push_str(&line),
-            None => new.push_str(line),
-        }
+    let mut table = Table::parse(&text);
+    let entries = table.entries().filter(|entry| entry.kind == "vboxsf");
+    for line in entries.map(|entry| entry.line).collect::<Vec<_>>() {
+        table.add_option(line, "nofail");
+        table.add_option(line, "noauto");
     }
     let action = "shared folders of VirtualBox get nofail,noauto";
-    bench.put(path, &new, Attributes::root(0o644), action)
-}
-
-/// A line of fstab that mounts a shared folder, with the options it lacks.
-fn with_options(line: &str) -> Option<String> {
-    let code = line.trim_end_matches(['\n', '\r']);
-    let mut rest = code;
-    let mut field = || {
-        rest = rest.trim_start_matches([' ', '\t']);
-        let (field, behind) = rest.split_at(rest.find([' ', '\t']).unwrap_or(rest.len()));
-        rest = behind;
-        (field, behind.len())
-    };
-    let (device, _) = field();
-    let (_, _) = field();
-    let (kind, after_kind) = field();
-    let (options, after) = field();
-    if device.starts_with('#') || kind != "vboxsf" {
-        return None;
-    }
-    let missing = ["nofail", "noauto"].into_iter();
-    let missing: Vec<&str> = missing.filter(|o| !options.split(',').any(|had| had == *o)).collect();
-    if missing.is_empty() {
-        return None;
-    }
-    let missing = missing.join(",");
-    // Three fields are enough for mount; the options are the fourth.
-    let (at, joint) = if options.is_empty() {
-        (code.len() - after_kind, "\t")
-    } else {
-        (code.len() - after, ",")
-    };
-    Some(format!("{}{joint}{missing}{}", &line[..at], &line[at..]))
+    bench.put(path, &table.text(), Attributes::root(0o644), action)
 }
