@@ -103,6 +103,9 @@ fn keys_only(converted: &Converted, path: &str) -> bool {
 
 // Links -----------------------------------------------------------------------------------------
 
+/// A change of the guest's files.
+type Change<'a> = &'a dyn Fn(&Path);
+
 fn linked(root: &Path, target: &str) {
     fs::remove_file(root.join(CONFIG)).unwrap();
     symlink(target, root.join(CONFIG)).unwrap();
@@ -174,7 +177,7 @@ fn links_that_lead_nowhere_make_nothing() {
     };
     let own = |root: &Path| linked(root, "sshd_config/sshd_config");
     let dangling = |root: &Path| linked(root, "/etc/nothing/here");
-    let cases: [(&str, &dyn Fn(&Path)); 4] =
+    let cases: [(&str, Change<'_>); 4] =
         [("chain", &chain), ("loop", &looped), ("itself", &own), ("dangling", &dangling)];
     for (what, change) in cases {
         let disk = Hostile::default().disk(change);
