@@ -14,14 +14,13 @@ mod budget;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
 use super::{Content, Disk, Extent};
 use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
-pub use budget::{Budget, Limits};
+pub use budget::{Budget, Limits, over_time};
 
 /// Bytes of a chunk: what a write costs at least.
 pub const CHUNK: u64 = 4096;
@@ -105,9 +104,10 @@ impl Changes {
         Ok(Extent { len: until - offset, content })
     }
 
-    fn read(&self, below: &dyn Disk, buf: &mut [u8], offset: u64) -> Result<()> {
+    /// Fills `buf` and returns how many bytes of it came from below.
+    fn read(&self, below: &dyn Disk, buf: &mut [u8], offset: u64) -> Result<u64> {
         let end = offset + buf.len() as u64;
-        let mut at = offset;
+        let (mut at, mut read) = (offset, 0);
         while at < end {
             let (owner, until) = self.owner(at, end);
             let part = &mut buf[index(at - offset)..index(until - offset)];
@@ -117,11 +117,14 @@ impl Changes {
                     part.copy_from_slice(&chunk[from..from + part.len()]);
                 }
                 (Owner::Zeroed, _) => part.fill(0),
-                _ => below.read_at(part, at)?,
+                _ => {
+                    below.read_at(part, at)?;
+                    read += until - at;
+                }
             }
             at = until;
         }
-        Ok(())
+        Ok(read)
     }
 }
 
@@ -166,9 +169,14 @@ impl Overlay {
     /// Those of the disk below, and `Refused` when a limit is reached.
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.check(offset, buf.len() as u64)?;
-        let began = Instant::now();
-        self.changes().read(self.below.as_ref(), buf, offset)?;
-        self.budget.note_read(buf.len(), began.elapsed());
+        let read = self.changes().read(self.below.as_ref(), buf, offset)?;
+        self.note_read(read)
+    }
+
+    fn note_read(&self, bytes: u64) -> Result<()> {
+        if bytes > 0 {
+            self.budget.note_read(bytes);
+        }
         self.budget.check()
     }
 
@@ -234,6 +242,7 @@ impl Overlay {
             stored += if extent.content == Content::Data { extent.len } else { 0 };
             at += extent.len;
         }
+        self.budget.check()?;
         Ok(stored)
     }
 
@@ -241,7 +250,8 @@ impl Overlay {
         let mut chunk = Box::new([0; CHUNK_LEN]);
         let at = number * CHUNK;
         let len = index((self.size() - at).min(CHUNK));
-        changes.read(self.below.as_ref(), &mut chunk[..len], at)?;
+        let read = changes.read(self.below.as_ref(), &mut chunk[..len], at)?;
+        self.note_read(read)?;
         Ok(chunk)
     }
 
@@ -316,7 +326,7 @@ impl Disk for Edited {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.changes.read(self.below.as_ref(), buf, offset)
+        self.changes.read(self.below.as_ref(), buf, offset).map(drop)
     }
 }
 

@@ -54,6 +54,10 @@ pub trait FileSystem {
     /// Removes a name: of a file, a link or an empty directory.
     fn remove(&mut self, place: Place<'_>) -> Result<()>;
 
+    /// Removes everything in the directory `dir`, whose path is `path`, but the names in `keep`.
+    /// Returns how many names were removed, below it, too.
+    fn clear(&mut self, dir: u32, path: &Path, keep: &[Vec<u8>]) -> Result<usize>;
+
     /// Renames in the same directory; nothing is at `to`.
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()>;
 

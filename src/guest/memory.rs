@@ -185,6 +185,16 @@ impl Tree for MemoryTree {
         Ok(())
     }
 
+    fn clear(&mut self, path: &Path, keep: &[OsString]) -> Result<usize> {
+        let Some(dir) = self.resolve(path)? else { return Ok(0) };
+        let before = self.0.len();
+        self.0.retain(|known, _| match known.strip_prefix(&dir) {
+            Ok(rest) => rest.iter().next().is_none_or(|name| keep.iter().any(|k| k == name)),
+            Err(_) => true,
+        });
+        Ok(before - self.0.len())
+    }
+
     fn make_dir(&mut self, path: &Path, new: Attributes) -> Result<()> {
         let place = self.place(path)?;
         self.0.entry(place).or_insert(Entry::Dir(new));

@@ -258,6 +258,20 @@ impl Tree for MountedTree {
         self.at(path, |fs, place| fs.remove(place))
     }
 
+    fn clear(&mut self, path: &Path, keep: &[OsString]) -> Result<usize> {
+        let Some(spot) = self.find(path, true)? else { return Ok(0) };
+        let in_the_way = |mount: &Mount| match mount.at.strip_prefix(&spot.path) {
+            Ok(rest) => rest.iter().next().is_some_and(|name| !keep.iter().any(|k| k == name)),
+            Err(_) => false,
+        };
+        if self.mounts.iter().any(in_the_way) {
+            return Err(refused("guest-path", path, "has a mount point in it"));
+        }
+        let inside = self.inside(spot.mount, &spot.path);
+        let keep: Vec<_> = keep.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self.fs_mut(spot.mount)?.clear(spot.ino, &inside, &keep)
+    }
+
     fn make_dir(&mut self, path: &Path, new: Attributes) -> Result<()> {
         if self.node(path)?.is_some() {
             return Ok(());

@@ -20,7 +20,7 @@ use super::edits::{self, Change, EditOptions};
 use super::facts::Facts;
 use super::verdict::Finding;
 use crate::digest::hex;
-use crate::disk::overlay::{Budget, Edited, Limits};
+use crate::disk::overlay::{Budget, Edited, Limits, over_time};
 use crate::disk::{Disk, Warning};
 use crate::error::{Error, Kind, Result};
 
@@ -103,8 +103,9 @@ impl Report {
 
 /// Prepares the guest in `disk`. Returns the disk with the changes on it, if there are any.
 ///
-/// The work is done on a thread of its own, which is left behind if it hangs: `stopped` and the time
-/// limit end the wait for it.
+/// The work is done on a thread of its own, and a panic of it is an error. If it hangs, `stopped` or
+/// the time limit end the wait for it; the thread, and the disk that it holds, are then left behind
+/// until the process ends.
 ///
 /// # Errors
 /// Why the guest cannot be prepared, unless [`Context::Try`] or [`Context::Off`] says that this is
@@ -127,42 +128,73 @@ pub fn prepare(
     }
 }
 
-/// Whether an error says something about the guest, not about reading the disk.
+/// Whether an error says something about the guest. A limit that was reached does not: on another
+/// machine there might be an image with the edits, and the bytes are to be the same everywhere.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Damaged | Kind::Unsupported | Kind::Refused)
+    let kinds = [Kind::Damaged, Kind::Unsupported, Kind::Refused];
+    kinds.contains(&error.kind()) && error.code() != "guest-limit"
 }
 
 /// Name of the thread. A panic in it is an error of the guest's file systems, not of the program.
 pub const THREAD: &str = "guest";
+
+/// What the thread sends.
+enum Message {
+    /// Its number, to look at how long it has worked.
+    Began(u32),
+    Done(Box<Result<(Option<Edited>, Report)>>),
+}
 
 fn watched(
     disk: &Arc<dyn Disk>,
     wanted: &Wanted,
     stopped: impl Fn() -> Option<i32>,
 ) -> Result<(Option<Edited>, Report)> {
-    const STACK: usize = 16 << 20;
-    let budget = Budget::new(wanted.limits);
+    const STACK: usize = 64 << 20;
     let (sender, receiver) = channel();
     let work = {
-        let (disk, wanted, budget) = (disk.clone(), wanted.clone(), budget.clone());
-        move || drop(sender.send(work::work(disk, &wanted, &budget)))
+        let (disk, wanted) = (disk.clone(), wanted.clone());
+        move || {
+            let _ =
+                sender.send(Message::Began(rustix::thread::gettid().as_raw_pid().unsigned_abs()));
+            let done = work::work(disk, &wanted, &Budget::new(wanted.limits));
+            drop(sender.send(Message::Done(Box::new(done))));
+        }
     };
     std::thread::Builder::new()
         .name(THREAD.to_owned())
         .stack_size(STACK)
         .spawn(work)
         .map_err(|e| Error::new(Kind::Io, "no-thread", "the system gives no thread").because(e))?;
+    let mut thread = None;
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
-            Ok(result) => return result,
+            Ok(Message::Began(number)) => thread = Some(number),
+            Ok(Message::Done(result)) => return *result,
             Err(RecvTimeoutError::Disconnected) => return Err(panicked()),
-            Err(RecvTimeoutError::Timeout) => budget.check()?,
+            // It looks at its time itself whenever it reads; a loop that does not read is seen here.
+            Err(RecvTimeoutError::Timeout) => {
+                let late = wanted.limits.time + Duration::from_millis(500);
+                if thread.and_then(worked).is_some_and(|time| time > late) {
+                    return Err(over_time(wanted.limits.time));
+                }
+            }
         }
         if let Some(signal) = stopped() {
             let message = format!("stopped by signal {signal} while looking into the guest");
             return Err(Error::new(Kind::Interrupted(signal), "interrupted", message));
         }
     }
+}
+
+/// The time that a thread of this process has had of the processor: fields 14 and 15 of its `stat`
+/// (proc(5)), in units of which there are 100 in a second on all that Linux runs on.
+fn worked(thread: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    // The second field is the name, in parentheses, with whatever is in it.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
 }
 
 fn panicked() -> Error {

@@ -100,6 +100,13 @@ pub trait Tree {
     /// this name led to is zeroed.
     fn remove(&mut self, path: &Path) -> Result<()>;
 
+    /// Removes everything in the directory that `path` leads to, but the names in `keep`; links are
+    /// not followed. Returns how many names were removed, below it, too.
+    ///
+    /// # Errors
+    /// `Refused`, if another file system is mounted below it, but on a name of `keep`.
+    fn clear(&mut self, path: &Path, keep: &[OsString]) -> Result<usize>;
+
     /// Makes the directory `path` if nothing is there. Its parent must exist.
     fn make_dir(&mut self, path: &Path, new: Attributes) -> Result<()>;
 

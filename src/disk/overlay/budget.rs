@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::CHUNK;
 use crate::error::{Error, Kind, Result};
@@ -17,36 +19,37 @@ pub struct Limits {
     pub ranges: usize,
     /// Bytes read from the disk below; each read counts as one chunk at least.
     pub read: u64,
-    /// Time spent, without that of the reads: a slow disk is not hostile.
+    /// Time of the processor. A slow disk, a busy machine and a pause are not the guest's fault.
     pub time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { chunks: 65_536, ranges: 2_000_000, read: 2 << 30, time: Duration::from_secs(8) }
+        Limits { chunks: 65_536, ranges: 2_000_000, read: 4 << 30, time: Duration::from_secs(8) }
     }
 }
 
-/// What is left of the limits: shared by the overlays of one piece of work.
+/// What is left of the limits: shared by the overlays of one piece of work, which one thread does.
 #[derive(Debug)]
 pub struct Budget {
     limits: Limits,
-    began: Instant,
+    began: Duration,
     read: AtomicU64,
-    waited: AtomicU64,
+}
+
+/// The time that this thread has had of the processor.
+fn used() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 impl Budget {
-    /// Time begins now.
+    /// Of the thread that calls this; its time begins now.
     pub fn new(limits: Limits) -> Arc<Self> {
-        let (read, waited) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Budget { limits, began: Instant::now(), read, waited })
+        Arc::new(Budget { limits, began: used(), read: AtomicU64::new(0) })
     }
 
-    pub(super) fn note_read(&self, bytes: usize, time: Duration) {
-        self.read.fetch_add((bytes as u64).max(CHUNK), Ordering::Relaxed);
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.waited.fetch_add(nanos, Ordering::Relaxed);
+    pub(super) fn note_read(&self, bytes: u64) {
+        self.read.fetch_add(bytes.max(CHUNK), Ordering::Relaxed);
     }
 
     /// Whether time and reads are used up.
@@ -55,12 +58,11 @@ impl Budget {
     /// `Refused`, saying what.
     pub fn check(&self) -> Result<()> {
         let Limits { read, time, .. } = self.limits;
-        let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
         if self.read.load(Ordering::Relaxed) > read {
-            return Err(over(&format!("more than {} MiB to read", read >> 20)));
+            return Err(over(&format!("{} MiB to read", read >> 20)));
         }
-        match self.began.elapsed().saturating_sub(waited) > time {
-            true => Err(over(&format!("more than {} s of work", time.as_secs()))),
+        match used().saturating_sub(self.began) > time {
+            true => Err(over_time(time)),
             false => Ok(()),
         }
     }
@@ -69,20 +71,27 @@ impl Budget {
     pub(super) fn check_held(&self, chunks: usize, ranges: usize) -> Result<()> {
         if chunks > self.limits.chunks {
             let mib = (self.limits.chunks as u64 * CHUNK) >> 20;
-            return Err(over(&format!("more than {mib} MiB of changes")));
+            return Err(over(&format!("{mib} MiB of changes")));
         }
         if ranges > self.limits.ranges {
-            let ranges = self.limits.ranges;
-            return Err(over(&format!("more than {ranges} separate empty ranges")));
+            return Err(over(&format!("{} separate empty ranges", self.limits.ranges)));
         }
         self.check()
     }
 }
 
-fn over(what: &str) -> Error {
+/// The error for work that takes longer than it may.
+pub fn over_time(time: Duration) -> Error {
+    over(&format!("{} s of the processor", time.as_secs()))
+}
+
+fn over(limit: &str) -> Error {
     let message = format!(
-        "looking into the guest and editing it takes {what}: its file systems are damaged or forged"
+        "looking into the guest and editing it takes more than {limit}: this is a limit of the \
+         program, and usually the sign of a damaged or forged file system"
     );
-    Error::new(Kind::Refused, "guest-limit", message)
-        .remedy("check them inside the guest, or convert the disk as it is with --no-context")
+    Error::new(Kind::Refused, "guest-limit", message).remedy(
+        "check the file systems inside the guest, and empty very large folders of temporary files; \
+         or convert the disk as it is with --no-context",
+    )
 }

@@ -1,15 +1,17 @@
 //! Reads back what was written, with a reader that shares no code with the writer.
 
-use std::collections::BTreeMap;
+mod again;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read};
-use fs_ext4::Filesystem;
 
-use super::Ext;
+use super::superblock::OFFSET;
+use super::view::View;
 use crate::error::{Error, Kind, Result};
 use crate::guest::block::Block;
 
@@ -31,6 +33,8 @@ pub enum Expected {
     Link(Vec<u8>),
     /// A directory.
     Dir,
+    /// A directory with these names and no others.
+    Left(BTreeSet<Vec<u8>>),
     /// Anything: it was only renamed or its mode set.
     Something,
     /// No such name.
@@ -50,53 +54,67 @@ const FILETYPE: u32 = 0x2;
 struct Reader {
     block: Arc<dyn Block>,
     superblock: [u8; 1024],
+    /// The first error of the block range: the reader's own says less.
+    trouble: Arc<Mutex<Option<Error>>>,
 }
 
 impl Reader {
-    fn new(block: &Arc<dyn Block>) -> Result<Self> {
+    fn new(block: &Arc<dyn Block>, trouble: &Arc<Mutex<Option<Error>>>) -> Result<Self> {
         let mut raw = [0; 1024];
-        block.read_at(&mut raw, super::superblock::OFFSET)?;
+        block.read_at(&mut raw, OFFSET)?;
         let bits = u32::from_le_bytes([raw[0x60], raw[0x61], raw[0x62], raw[0x63]]) & !MASKED;
         raw[0x60..0x64].copy_from_slice(&bits.to_le_bytes());
         let sum = fs_ext4::checksum::linux_crc32c(!0, &raw[..0x3fc]);
         raw[0x3fc..].copy_from_slice(&sum.to_le_bytes());
-        Ok(Reader { block: block.clone(), superblock: raw })
+        Ok(Reader { block: block.clone(), superblock: raw, trouble: trouble.clone() })
     }
 }
 
 impl Ext4Read for Reader {
     fn read(&mut self, at: u64, buf: &mut [u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        let from =
-            at.checked_sub(super::superblock::OFFSET).and_then(|at| usize::try_from(at).ok());
-        if let Some(part) = from.and_then(|from| self.superblock.get(from..from + buf.len())) {
+        let from = at.checked_sub(OFFSET).and_then(|at| usize::try_from(at).ok());
+        let end = from.and_then(|from| from.checked_add(buf.len()));
+        if let (Some(from), Some(end)) = (from, end)
+            && let Some(part) = self.superblock.get(from..end)
+        {
             buf.copy_from_slice(part);
             return Ok(());
         }
-        self.block.read_at(buf, at).map_err(|error| error.to_string().into())
+        self.block.read_at(buf, at).map_err(|error| {
+            let text = error.to_string();
+            self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            text.into()
+        })
     }
 }
 
 /// Compares every path with what is expected there.
 ///
 /// # Errors
-/// `Internal`, naming the path: the edits are then dropped, and nothing is written.
+/// `Internal`, naming the path: the edits are then dropped, and nothing is written. Those of reading
+/// the bytes.
 pub fn check(block: &Arc<dyn Block>, expected: &BTreeMap<PathBuf, Expected>) -> Result<()> {
-    let view = Ext::view(block)?;
-    let features = view.sb.feature_incompat;
+    let view = View::of(block)?;
+    let features = view.fs.sb.feature_incompat;
+    let trouble: Arc<Mutex<Option<Error>>> = Arc::default();
+    let failed = |path: &Path, error: Ext4Error| {
+        let trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        trouble.unwrap_or_else(|| wrong(path, &error.to_string()))
+    };
     let reader = match features & META_BG == 0 && features & FILETYPE != 0 {
-        true => Some(
-            Ext4::load(Box::new(Reader::new(block)?))
-                .map_err(|e| wrong(Path::new("/"), &e.to_string()))?,
-        ),
+        true => {
+            let fs = Ext4::load(Box::new(Reader::new(block, &trouble)?));
+            Some(fs.map_err(|error| failed(Path::new("/"), error))?)
+        }
         // It cannot read this one: the writer reads it again, from the bytes as they are now.
         false => None,
     };
     for (path, expected) in expected {
         let found = match &reader {
-            Some(fs) if features & INLINE_DATA == 0 || !passes_inline(&view, path)? => {
-                look(fs, path, expected).map_err(|error| wrong(path, &error.to_string()))?
+            Some(fs) if features & INLINE_DATA == 0 || !again::passes_inline(&view, path)? => {
+                look(fs, path, expected).map_err(|error| failed(path, error))?
             }
-            _ => look_again(&view, path, expected).map_err(|e| wrong(path, &e.to_string()))?,
+            _ => again::look(&view, path, expected)?,
         };
         if !found {
             return Err(wrong(path, "what is read back is not what was written"));
@@ -122,6 +140,7 @@ fn look(fs: &Ext4, path: &Path, expected: &Expected) -> Result<bool, Ext4Error> 
         Expected::Nothing => false,
         Expected::Something => true,
         Expected::Dir => found.is_dir(),
+        Expected::Left(names) => found.is_dir() && names_in(fs, name)? == *names,
         Expected::Link(target) => {
             found.is_symlink() && fs.read_link(name)?.as_ref() as &[u8] == target.as_slice()
         }
@@ -134,55 +153,12 @@ fn look(fs: &Ext4, path: &Path, expected: &Expected) -> Result<bool, Ext4Error> 
     })
 }
 
-/// The inodes that a path passes, the last one included, as far as they are there.
-fn passed(fs: &Filesystem, path: &Path) -> fs_ext4::Result<Vec<u32>> {
-    let mut inodes = vec![2];
-    for name in path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.as_bytes()),
-        _ => None,
-    }) {
-        match fs.lookup_at(inodes.last().copied().unwrap_or(2), name) {
-            Ok(ino) => inodes.push(ino),
-            Err(fs_ext4::Error::NotFound | fs_ext4::Error::NotADirectory) => {
-                inodes.push(0);
-                break;
-            }
-            Err(error) => return Err(error),
-        }
+fn names_in(fs: &Ext4, dir: &[u8]) -> Result<BTreeSet<Vec<u8>>, Ext4Error> {
+    let mut names = BTreeSet::new();
+    for entry in fs.read_dir(dir)? {
+        names.insert(entry?.file_name().as_ref().to_vec());
     }
-    Ok(inodes)
-}
-
-fn passes_inline(fs: &Filesystem, path: &Path) -> Result<bool> {
-    let look = || -> fs_ext4::Result<bool> {
-        for ino in passed(fs, path)?.into_iter().filter(|ino| *ino != 0) {
-            if fs.stat_ino(ino)?.has_inline_data() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    look().map_err(|error| wrong(path, &error.to_string()))
-}
-
-fn look_again(fs: &Filesystem, path: &Path, expected: &Expected) -> fs_ext4::Result<bool> {
-    let ino = passed(fs, path)?.last().copied().unwrap_or(0);
-    if ino == 0 {
-        return Ok(*expected == Expected::Nothing);
-    }
-    let inode = fs.stat_ino(ino)?;
-    Ok(match expected {
-        Expected::Nothing => false,
-        Expected::Something => true,
-        Expected::Dir => inode.is_dir(),
-        Expected::Link(target) => inode.is_symlink() && fs.read_link_ino(ino)? == *target,
-        Expected::File { content, mode, uid, gid } => {
-            let mut buf = vec![0; content.len()];
-            inode.is_file()
-                && (inode.mode & 0o7777, inode.uid, inode.gid) == (*mode, *uid, *gid)
-                && inode.size == content.len() as u64
-                && (content.is_empty() || fs.read_ino(ino, 0, &mut buf)? == content.len())
-                && buf == *content
-        }
-    })
+    names.remove(b".".as_slice());
+    names.remove(b"..".as_slice());
+    Ok(names)
 }

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use fs_ext4::Filesystem;
 use fs_ext4::dir::DirBlockIter;
 use fs_ext4::inode::Inode;
 
@@ -16,8 +17,12 @@ use crate::guest::tree::{Attributes, Node, NodeKind};
 const ROOT: u32 = 2;
 /// `INCOMPAT_FILETYPE`: directory entries have a type.
 const FILETYPE: u32 = 0x2;
+/// `INCOMPAT_EA_INODE`: large attributes may have inodes of their own.
+const EA_INODE: u32 = 0x400;
 /// Names in one directory; no directory that edits look into has as many.
 const MAX_NAMES: usize = 1_000_000;
+/// Folders in each other; the stack of the thread that edits holds as many.
+const MAX_DEPTH: usize = 1000;
 /// Siblings that are asked for their SELinux label.
 const ASKED_SIBLINGS: usize = 64;
 const LABEL: &str = "security.selinux";
@@ -41,6 +46,47 @@ fn kind(inode: &Inode) -> NodeKind {
     }
 }
 
+/// Names and inodes in the directory `dir`, as they stand there, without `.` and `..`; nothing in
+/// what is no directory. The writer's own listing knows no directories without extents.
+pub fn names_in(
+    fs: &Filesystem,
+    dir: u32,
+    ask: impl Fn(fs_ext4::Result<()>) -> Result<()>,
+) -> Result<Vec<(Vec<u8>, u32)>> {
+    let mut found = Vec::new();
+    ask(collect_names(fs, dir, &mut found))?;
+    found.retain(|(name, _)| name != b"." && name != b"..");
+    Ok(found)
+}
+
+fn collect_names(
+    fs: &Filesystem,
+    dir: u32,
+    found: &mut Vec<(Vec<u8>, u32)>,
+) -> fs_ext4::Result<()> {
+    let inode = fs.stat_ino(dir)?;
+    if !inode.is_dir() {
+        return Ok(());
+    }
+    if inode.has_inline_data() {
+        found.extend(fs.read_dir_ino(dir)?.into_iter().map(|entry| (entry.name, entry.inode)));
+        return Ok(());
+    }
+    let blocks = inode.size.div_ceil(u64::from(fs.sb.block_size()));
+    let typed = fs.sb.feature_incompat & FILETYPE != 0;
+    for logical in 0..blocks {
+        let Some(block) = fs.map_inode_logical(&inode, logical)? else { continue };
+        for entry in DirBlockIter::new(&fs.read_block(block)?, typed) {
+            let entry = entry?;
+            found.push((entry.name, entry.inode));
+        }
+        if found.len() > MAX_NAMES {
+            return Err(fs_ext4::Error::CorruptDirEntry("more than a million names"));
+        }
+    }
+    Ok(())
+}
+
 impl Ext {
     fn map<T>(&self, result: fs_ext4::Result<T>) -> Result<T> {
         result.map_err(|error| self.device.error(error))
@@ -62,7 +108,26 @@ impl Ext {
             .remedy(
                 "clear the mark inside the guest (chattr), or leave the edit out with --skip-edit",
             )),
-            None => Ok(inode),
+            None => self.check_attributes(ino, path).map(|()| inode),
+        }
+    }
+
+    /// Attributes in inodes of their own are not freed by the writer.
+    fn check_attributes(&self, ino: u32, path: &Path) -> Result<()> {
+        if self.fs.sb.feature_incompat & EA_INODE == 0 {
+            return Ok(());
+        }
+        let (inode, raw) = self.map(self.fs.read_inode_verified(ino))?;
+        let (sb, device) = (&self.fs.sb, self.fs.dev.as_ref());
+        let all = fs_ext4::xattr::read_all(device, &inode, &raw, sb.inode_size, sb.block_size());
+        match self.map(all)?.iter().any(|attribute| attribute.value_inum != 0) {
+            true => Err(Error::new(
+                Kind::Unsupported,
+                "guest-fs-unsupported",
+                format!("{} in the guest has attributes in inodes of their own", path.display()),
+            )
+            .remedy("remove them inside the guest, or leave the edit out with --skip-edit")),
+            false => Ok(()),
         }
     }
 
@@ -73,35 +138,9 @@ impl Ext {
         })
     }
 
+    /// Names and inodes in a directory, as they stand there.
     fn entries(&self, dir: u32) -> Result<Vec<(Vec<u8>, u32)>> {
-        let inode = self.inode(dir)?;
-        if kind(&inode) != NodeKind::Dir {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        if inode.has_inline_data() {
-            let entries = self.map(self.fs.read_dir_ino(dir))?;
-            found.extend(entries.into_iter().map(|entry| (entry.name, entry.inode)));
-        } else {
-            let blocks = inode.size.div_ceil(u64::from(self.fs.sb.block_size()));
-            let typed = self.fs.sb.feature_incompat & FILETYPE != 0;
-            for logical in 0..blocks {
-                let Some(block) = self.map(self.fs.map_inode_logical(&inode, logical))? else {
-                    continue;
-                };
-                let bytes = self.map(self.fs.read_block(block))?;
-                for entry in DirBlockIter::new(&bytes, typed) {
-                    let entry = self.map(entry)?;
-                    found.push((entry.name, entry.inode));
-                }
-                if found.len() > MAX_NAMES {
-                    return Err(damaged("a directory has more than a million names"));
-                }
-            }
-        }
-        found.retain(|(name, _)| name != b"." && name != b"..");
-        found.sort();
-        Ok(found)
+        names_in(&self.fs, dir, |answer| answer.map_err(|error| self.device.error(error)))
     }
 
     fn label(&self, ino: u32) -> Result<Option<Vec<u8>>> {
@@ -162,16 +201,66 @@ impl Ext {
         Ok(())
     }
 
+    /// Goes through the directory from its beginning, as the writer does to find each name: so it
+    /// passes what is empty already.
+    fn clear_below(
+        &mut self,
+        dir: u32,
+        path: &Path,
+        keep: &[Vec<u8>],
+        depth: usize,
+    ) -> Result<usize> {
+        if depth > MAX_DEPTH {
+            return Err(damaged("more than a thousand folders in each other"));
+        }
+        let entries = self.entries(dir)?;
+        let mut removed = 0;
+        for (name, ino) in entries.into_iter().filter(|(name, _)| !keep.contains(name)) {
+            let inside = path.join(std::ffi::OsStr::from_bytes(&name));
+            self.check_changeable(dir, &inside)?;
+            let inode = self.check_changeable(ino, &inside)?;
+            self.clock.about(&inside);
+            if kind(&inode) == NodeKind::Dir {
+                removed += self.clear_below(ino, &inside, &[], depth + 1)?;
+                self.map(self.fs.apply_rmdir_at(dir, &name))?;
+                self.thinned.remove(&ino);
+            } else {
+                self.map(self.fs.apply_unlink_at(dir, &name))?;
+            }
+            removed += 1;
+        }
+        if removed > 0 {
+            self.thinned.insert(dir);
+            self.expected.retain(|known, _| known == path || !known.starts_with(path));
+            let left = self.entries(dir)?.into_iter().map(|(name, _)| name).collect();
+            self.expect(path, Expected::Left(left));
+        }
+        Ok(removed)
+    }
+
+    /// A name that the directory does not have.
+    fn unused_name(&self, dir: u32) -> Result<String> {
+        for number in 0..1000 {
+            let name = format!(".stratus-{number}");
+            if self.lookup(dir, name.as_bytes())?.is_none() {
+                return Ok(name);
+            }
+        }
+        Err(damaged("a directory has a thousand names of ours"))
+    }
+
     /// Gives the name a file of its own, with everything that belongs to the old one.
     fn break_link(&mut self, place: Place<'_>, old: u32, content: &[u8]) -> Result<u32> {
         let Inode { mode, uid, gid, .. } = self.inode(old)?;
-        let name = [b".stratus-".as_slice(), place.name].concat();
-        let name = name.get(..name.len().min(255)).unwrap_or_default();
+        let name = self.unused_name(place.dir)?;
+        let name = name.as_bytes();
         let path = place.path.with_file_name(std::ffi::OsStr::from_bytes(name));
         let new = self.map(self.fs.apply_create_at(place.dir, name, mode & 0o7777))?;
         self.map(self.fs.apply_chown_ino(new, uid, gid))?;
         let (inode, raw) = self.map(self.fs.read_inode_verified(old))?;
-        for attribute in self.map(fs_ext4::xattr::read_all_resolved(&self.fs, &inode, &raw))? {
+        let attributes = self.map(fs_ext4::xattr::read_all_resolved(&self.fs, &inode, &raw))?;
+        // `system.data` is the content of a small file, not an attribute.
+        for attribute in attributes.iter().filter(|attribute| attribute.name != "system.data") {
             let path = self.text(&path)?;
             self.map(self.fs.apply_setxattr(path, &attribute.name, &attribute.value))?;
         }
@@ -228,7 +317,9 @@ impl FileSystem for Ext {
     }
 
     fn list(&self, dir: u32) -> Result<Vec<Vec<u8>>> {
-        Ok(self.entries(dir)?.into_iter().map(|(name, _)| name).collect())
+        let mut names: Vec<_> = self.entries(dir)?.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn create(&mut self, place: Place<'_>, content: &[u8], new: Attributes) -> Result<()> {
@@ -249,6 +340,7 @@ impl FileSystem for Ext {
         let inode = self.check_changeable(ino, place.path)?;
         self.clock.about(place.path);
         if inode.links_count > 1 {
+            self.check_changeable(place.dir, place.path)?;
             self.thinned.insert(place.dir);
             ino = self.break_link(place, ino, content)?;
         } else {
@@ -289,6 +381,10 @@ impl FileSystem for Ext {
         self.thinned.remove(&ino);
         self.expect(place.path, Expected::Nothing);
         Ok(())
+    }
+
+    fn clear(&mut self, dir: u32, path: &Path, keep: &[Vec<u8>]) -> Result<usize> {
+        self.clear_below(dir, path, keep, 0)
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {

@@ -27,6 +27,7 @@ const INCOMPAT_EXTENTS: u32 = 0x40;
 const INCOMPAT_64BIT: u32 = 0x80;
 const RO_SPARSE_SUPER: u32 = 0x1;
 const RO_METADATA_CSUM: u32 = 0x400;
+const RO_ORPHAN_PRESENT: u32 = 0x10000;
 
 /// Features whose structures the writer does not keep, by bit: `s_feature_incompat`.
 const INCOMPAT_REFUSED: &[(u32, &str)] = &[
@@ -51,9 +52,8 @@ const RO_REFUSED: &[(u32, &str)] = &[
     (0x2000, "project quotas (project)"),
     (0x4000, "shared blocks"),
     (0x8000, "verity"),
-    (0x10000, "files that were open when it was switched off (orphan_present)"),
 ];
-const RO_SERVED: u32 = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x400;
+const RO_SERVED: u32 = RO_ORPHAN_PRESENT | 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x400;
 
 /// A superblock whose geometry makes sense.
 #[derive(Clone)]
@@ -243,6 +243,10 @@ impl Superblock {
                 )));
             }
         }
+        if self.u32(0x64) & RO_ORPHAN_PRESENT != 0 {
+            let message = "files in it were open when it was switched off (orphan_present)";
+            return Err(refused("guest-fs-unclean", message, REPAIR));
+        }
         // The checksum of an extent node follows its last possible entry (12 bytes each, behind a
         // header of 12). rust-fs-ext4 0.8.0 writes it into the last 4 bytes of the block, which is
         // the same place for blocks of 1, 4 and 16 KiB only.
@@ -267,15 +271,15 @@ impl Superblock {
             block * self.block_size()
         };
         let groups = self.groups();
-        let backups: Vec<u64> = if self.u32(0x64) & RO_SPARSE_SUPER != 0 {
+        let backups: Vec<u64> = if self.u32(0x5c) & COMPAT_SPARSE_SUPER2 != 0 {
+            let named = [self.u32(0x24c), self.u32(0x250)].map(u64::from);
+            named.into_iter().filter(|n| (1..groups).contains(n)).collect()
+        } else if self.u32(0x64) & RO_SPARSE_SUPER != 0 {
             let powers = [3_u64, 5, 7].into_iter().flat_map(|base| {
                 std::iter::successors(Some(base), move |n| n.checked_mul(base))
                     .take_while(move |n| *n < groups)
             });
             std::iter::once(1).chain(powers).filter(|n| *n < groups).collect()
-        } else if self.u32(0x5c) & COMPAT_SPARSE_SUPER2 != 0 {
-            let named = [self.u32(0x24c), self.u32(0x250)].map(u64::from);
-            named.into_iter().filter(|n| (1..groups).contains(n)).collect()
         } else {
             (1..groups).collect()
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Wanted, is_refusal};
 use crate::disk::Warning;
+use crate::disk::overlay::Overlay;
 use crate::error::{Error, Kind, Result};
 use crate::guest::block::Block;
 use crate::guest::edits::{self, Bench, Change, Edit};
@@ -215,11 +216,12 @@ impl Guest<'_> {
     ///
     /// # Errors
     /// Those of reading and writing; a file system that cannot be changed is a warning.
-    pub fn edit_volumes(&mut self) -> Result<Vec<Change>> {
+    pub fn edit_volumes(&mut self, overlay: &Overlay) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for edit in edits::OF_VOLUMES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
             for index in self.served.keys() {
                 let Some(volume) = self.volumes.get(*index) else { continue };
+                let mark = overlay.mark();
                 match (edit.run)(&volume.block) {
                     Ok(false) => {}
                     Ok(true) => changes.push(Change {
@@ -227,7 +229,8 @@ impl Guest<'_> {
                         path: volume.name.clone(),
                         action: edit.action.to_owned(),
                     }),
-                    Err(error) if is_refusal(&error) && error.code() != "guest-limit" => {
+                    Err(error) if is_refusal(&error) => {
+                        overlay.back_to(mark);
                         let message =
                             format!("{}: not done on {}: {error}", edit.name, described(volume));
                         self.warnings.push(Warning::new("volume-untouched", message));

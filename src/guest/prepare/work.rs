@@ -21,7 +21,7 @@ pub fn work(
     wanted: &Wanted,
     budget: &Arc<Budget>,
 ) -> Result<(Option<Edited>, Report)> {
-    let Recovered { disk, mut troubles } = recover(disk, budget)?;
+    let Recovered { disk, names: recovered, mut troubles } = recover(disk, budget)?;
     let below: Arc<dyn Disk> = Arc::new(disk);
     let overlay = Arc::new(Overlay::new(below.clone(), budget.clone()));
     let block: Arc<dyn Block> = overlay.clone();
@@ -29,7 +29,13 @@ pub fn work(
     let Found { volumes, warnings } = volumes::find(&block)?;
     refuse_hibernated(&warnings)?;
     let mut served = BTreeMap::new();
-    for (index, old) in volumes::find(&before)?.volumes.into_iter().enumerate() {
+    let old = volumes::find(&before)?.volumes;
+    if !same(&old, &recovered) || !same(&volumes, &recovered) {
+        let message = "the journal of a file system brings other volumes along";
+        return Err(Error::new(Kind::Damaged, "guest-fs-damaged", message)
+            .remedy("convert the disk as it is with --no-context"));
+    }
+    for (index, old) in old.into_iter().enumerate() {
         if is_served(&old) {
             let trouble = troubles.remove(&index);
             served.insert(index, Served { before: old.block, trouble });
@@ -38,11 +44,12 @@ pub fn work(
     drop((before, block));
     let mut guest = Guest { wanted, volumes, served, warnings };
     let done = guest.edit()?;
-    let free = if wanted.examine { Some(guest.stored_free()?) } else { None };
-    let changes = guest.edit_volumes()?;
     let mark = overlay.mark();
     let outlook = if wanted.examine { guest.outlook(&done)? } else { Vec::new() };
     overlay.back_to(mark);
+    // To know this is nice; not to know it is no error.
+    let free = if wanted.examine { guest.stored_free().ok() } else { None };
+    let changes = guest.edit_volumes(&overlay)?;
     let warnings = guest.warnings;
     drop((guest.volumes, guest.served));
     let edited = unshared(overlay)?.freeze()?;
@@ -69,6 +76,11 @@ fn refuse_hibernated(warnings: &[Warning]) -> Result<()> {
     }
 }
 
+/// Whether these are the volumes that were there before the journals were replayed.
+fn same(volumes: &[Volume], names: &[String]) -> bool {
+    volumes.iter().map(|volume| &volume.name).eq(names)
+}
+
 fn is_served(volume: &Volume) -> bool {
     volume.holds == Holds::Ext && volume.refused.is_none()
 }
@@ -82,6 +94,8 @@ fn unshared(overlay: Arc<Overlay>) -> Result<Overlay> {
 /// The disk with its file systems as a clean unmount leaves them.
 struct Recovered {
     disk: Edited,
+    /// The names of its volumes, in order.
+    names: Vec<String>,
     /// Why a volume, by index, cannot be edited.
     troubles: BTreeMap<usize, Error>,
 }
@@ -90,11 +104,13 @@ fn recover(disk: Arc<dyn Disk>, budget: &Arc<Budget>) -> Result<Recovered> {
     let overlay = Arc::new(Overlay::new(disk, budget.clone()));
     let block: Arc<dyn Block> = overlay.clone();
     let mut troubles = BTreeMap::new();
+    let mut names = Vec::new();
     for (index, volume) in volumes::find(&block)?.volumes.into_iter().enumerate() {
+        names.push(volume.name.clone());
         if is_served(&volume) {
             let mark = overlay.mark();
             if let Err(error) = ext::recover(&volume.block) {
-                if !is_refusal(&error) || error.code() == "guest-limit" {
+                if !is_refusal(&error) {
                     return Err(error);
                 }
                 overlay.back_to(mark);
@@ -103,5 +119,5 @@ fn recover(disk: Arc<dyn Disk>, budget: &Arc<Budget>) -> Result<Recovered> {
         }
     }
     drop(block);
-    Ok(Recovered { disk: unshared(overlay)?.freeze()?, troubles })
+    Ok(Recovered { disk: unshared(overlay)?.freeze()?, names, troubles })
 }

@@ -105,6 +105,10 @@ impl Tree for HostTree {
         Err(read_only())
     }
 
+    fn clear(&mut self, _: &Path, _: &[OsString]) -> Result<usize> {
+        Err(read_only())
+    }
+
     fn make_dir(&mut self, _: &Path, _: Attributes) -> Result<()> {
         Err(read_only())
     }
