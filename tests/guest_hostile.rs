@@ -8,68 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::ext::{debugfs, fsck};
-use common::guest::{Converted, GuestDisk, assert_prepared, convert, file_system, listing, tree};
+use common::guest::{
+    CONFIG, Converted, FSTAB, GuestDisk, Hostile, PATIENCE, assert_prepared, content, convert,
+    file_system, keys_only, listing, timed, tree,
+};
 use common::{exits, folder_in_memory, judge, stderr};
-
-const FSTAB: &str = "/dev/sda / ext4 defaults 0 1\n";
-const CONFIG: &str = "etc/ssh/sshd_config";
-/// What a whole conversion of a hostile guest may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A guest, changed on its way to the disk: its files before, the file system after.
-struct Hostile {
-    arguments: &'static str,
-    mib: u64,
-    /// Commands of `debugfs -w`.
-    debugfs: Vec<String>,
-}
-
-impl Default for Hostile {
-    fn default() -> Self {
-        Hostile { arguments: "-t ext4", mib: 24, debugfs: Vec::new() }
-    }
-}
-
-impl Hostile {
-    fn on(arguments: &'static str) -> Self {
-        Hostile { arguments, ..Hostile::default() }
-    }
-
-    fn with(mut self, commands: &[&str]) -> Self {
-        self.debugfs.extend(commands.iter().map(|command| (*command).to_owned()));
-        self
-    }
-
-    fn disk(&self, change: impl FnOnce(&Path)) -> GuestDisk {
-        let folder = folder_in_memory();
-        let files = folder.path().join("tree");
-        tree(&files, FSTAB);
-        change(&files);
-        let bytes = file_system(folder.path(), self.arguments, &files, self.mib);
-        let image = folder.path().join("hostile.img");
-        fs::write(&image, bytes).unwrap();
-        if !self.debugfs.is_empty() {
-            let script = folder.path().join("script");
-            fs::write(&script, self.debugfs.join("\n")).unwrap();
-            let mut command: Command = judge("debugfs", "e2fsprogs");
-            let output = command.args(["-w", "-f"]).arg(&script).arg(&image).output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-        }
-        fsck(&image);
-        GuestDisk::bare(fs::read(&image).unwrap())
-    }
-}
-
-fn timed(disk: &GuestDisk, arguments: &[&str]) -> Converted {
-    let began = Instant::now();
-    let converted = convert(&disk.bytes, arguments);
-    let took = began.elapsed();
-    assert!(took < PATIENCE, "{took:?}: {}", converted.said());
-    converted
-}
 
 /// It is prepared, and everything that is always true is true.
 #[track_caller]
@@ -89,16 +35,6 @@ fn refused(what: &str, disk: &GuestDisk, words: &[&str]) {
     let said = stderr(&converted.output);
     words.iter().for_each(|word| assert!(said.contains(word), "{what}: no '{word}' in {said}"));
     assert!(converted.raw.is_none(), "{what}");
-}
-
-fn content(converted: &Converted, path: &str) -> Option<String> {
-    let files = listing(converted.raw.as_ref().unwrap());
-    let entry = files.get(Path::new(path))?;
-    Some(String::from_utf8_lossy(&entry.3).into_owned())
-}
-
-fn keys_only(converted: &Converted, path: &str) -> bool {
-    content(converted, path).is_some_and(|text| text.contains("\nPasswordAuthentication no"))
 }
 
 // Links -----------------------------------------------------------------------------------------
@@ -462,96 +398,5 @@ fn folders_in_each_other() {
                 assert!(stderr(&converted.output).contains("128 folders"));
             }
         }
-    }
-}
-
-// Full disks ------------------------------------------------------------------------------------
-
-const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
-
-fn free(image: &Path, what: &str) -> u64 {
-    let text = common::ext::dumpe2fs(image, None);
-    let line = text.lines().find(|line| line.starts_with(what)).unwrap();
-    line.split_whitespace().last().unwrap().parse().unwrap()
-}
-
-/// A guest with files of one block, or of none, until there is no room for another; then every
-/// second of the last `removed` goes.
-fn filled(arguments: &'static str, content: usize, removed: u64) -> GuestDisk {
-    let folder = folder_in_memory();
-    let mut disk = Hostile { arguments, mib: 12, debugfs: Vec::new() }.disk(|root| {
-        fs::create_dir(root.join("fill")).unwrap();
-        fs::write(root.join(CONFIG), "# a long one\n".repeat(2000)).unwrap();
-    });
-    let image = folder.path().join("full.img");
-    fs::write(&image, &disk.bytes).unwrap();
-    let one = folder.path().join("one");
-    fs::write(&one, "x".repeat(content)).unwrap();
-    let what = if content > 0 { "Free blocks:" } else { "Free inodes:" };
-    let count = free(&image, what);
-    let mut script = String::from("cd /fill\n");
-    (0..count + 9).for_each(|i| script += &format!("write {} f{i}\n", one.display()));
-    (count.saturating_sub(removed + 100)..count.saturating_sub(100))
-        .step_by(2)
-        .for_each(|i| script += &format!("rm f{i}\n"));
-    fs::write(folder.path().join("script"), script).unwrap();
-    let mut debugfs: Command = judge("debugfs", "e2fsprogs");
-    debugfs.args(["-w", "-f"]).arg(folder.path().join("script")).arg(&image).output().unwrap();
-    fsck(&image);
-    assert_eq!(free(&image, what), removed / 2, "{arguments}");
-    disk.bytes = fs::read(&image).unwrap();
-    disk
-}
-
-/// Edits that remove nothing, and need room.
-fn growing(disk: &GuestDisk) -> Converted {
-    let folder = folder_in_memory();
-    let key = folder.path().join("key.pub");
-    fs::write(&key, format!("ssh-ed25519 {KEY} me\n")).unwrap();
-    let key = key.to_str().unwrap();
-    let skip = "secrets,sysprep-light,machine-id";
-    timed(disk, &["--authorized-key", key, "--skip-edit", skip])
-}
-
-const FULL: [&str; 3] = [
-    "-t ext4 -b 4096 -m 0 -N 4000",
-    "-t ext3 -b 4096 -m 0 -N 4000",
-    "-t ext2 -b 4096 -m 0 -N 4000",
-];
-
-#[track_caller]
-fn is_full(converted: &Converted) {
-    println!("{}", converted.said());
-    exits(&converted.output, 65);
-    let said = stderr(&converted.output);
-    assert!(said.contains("delete something in the guest"), "{said}");
-    assert!(converted.raw.is_none());
-}
-
-#[test]
-fn a_guest_without_free_blocks_is_refused() {
-    FULL.iter().for_each(|arguments| is_full(&growing(&filled(arguments, 1, 0))));
-}
-
-#[test]
-fn a_guest_without_free_inodes_is_refused() {
-    is_full(&growing(&filled("-t ext4 -b 4096 -N 200", 0, 0)));
-    is_full(&growing(&filled("-t ext2 -b 4096 -N 200", 0, 0)));
-}
-
-/// No two free blocks lie together: a file of seven blocks takes seven pieces.
-#[test]
-fn a_guest_in_pieces_is_prepared() {
-    for arguments in FULL {
-        let disk = filled(arguments, 1, 80);
-        let converted = growing(&disk);
-        println!("{arguments}: {}", converted.said());
-        // Without extents a file is written in one piece or not at all.
-        if !arguments.contains("ext4") {
-            is_full(&converted);
-            continue;
-        }
-        assert_prepared(&disk, &converted);
-        assert!(keys_only(&converted, "/etc/ssh/sshd_config"));
     }
 }

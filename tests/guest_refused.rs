@@ -137,6 +137,7 @@ fn superblocks_that_make_no_sense() {
     refused_ext("first block", "-t ext4 -b 1024", set(0x14, 9), &["s_first_data_block"]);
     // What has no such magic numbers is not known to be a file system of the ext family.
     refused_ext("block size", "-t ext4", set(0x18, 30), &["no guest found"]);
+    refused_ext("orphan", "-t ext4", set(0xe8, 1), &["s_last_orphan"]);
     let sum = |bytes: &mut Vec<u8>| bytes[SUPERBLOCK + 0x3fc] ^= 1;
     refused_ext("checksum", "-t ext4", sum, &["checksum"]);
 }

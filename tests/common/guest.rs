@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stratus::disk::{Content, Disk, Extent};
@@ -348,4 +349,80 @@ impl Disk for Memory {
         buf.copy_from_slice(&self.0[start..start + buf.len()]);
         Ok(())
     }
+}
+
+// Guests that are made to lead astray -------------------------------------------------------------
+
+/// Where the SSH server's configuration is, below the tree's folder.
+pub const CONFIG: &str = "etc/ssh/sshd_config";
+/// The table of a guest whose disk is one file system.
+pub const FSTAB: &str = "/dev/sda / ext4 defaults 0 1\n";
+/// What a whole conversion of a hostile guest may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A guest, changed on its way to the disk: its files before, the file system after.
+pub struct Hostile {
+    /// Of mke2fs.
+    pub arguments: &'static str,
+    pub mib: u64,
+    /// Commands of `debugfs -w`.
+    pub debugfs: Vec<String>,
+}
+
+impl Default for Hostile {
+    fn default() -> Self {
+        Hostile { arguments: "-t ext4", mib: 24, debugfs: Vec::new() }
+    }
+}
+
+impl Hostile {
+    pub fn on(arguments: &'static str) -> Self {
+        Hostile { arguments, ..Hostile::default() }
+    }
+
+    pub fn with(mut self, commands: &[&str]) -> Self {
+        self.debugfs.extend(commands.iter().map(|command| (*command).to_owned()));
+        self
+    }
+
+    pub fn disk(&self, change: impl FnOnce(&Path)) -> GuestDisk {
+        let folder = super::folder_in_memory();
+        let files = folder.path().join("tree");
+        tree(&files, FSTAB);
+        change(&files);
+        let bytes = file_system(folder.path(), self.arguments, &files, self.mib);
+        let image = folder.path().join("hostile.img");
+        fs::write(&image, bytes).unwrap();
+        if !self.debugfs.is_empty() {
+            let script = folder.path().join("script");
+            fs::write(&script, self.debugfs.join("\n")).unwrap();
+            let mut command = judge("debugfs", "e2fsprogs");
+            let output = command.args(["-w", "-f"]).arg(&script).arg(&image).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        ext::fsck(&image);
+        GuestDisk::bare(fs::read(&image).unwrap())
+    }
+}
+
+/// Converts it, in a time that no guest may exceed.
+#[track_caller]
+pub fn timed(disk: &GuestDisk, arguments: &[&str]) -> Converted {
+    let began = Instant::now();
+    let converted = convert(&disk.bytes, arguments);
+    let took = began.elapsed();
+    assert!(took < PATIENCE, "{took:?}: {}", converted.said());
+    converted
+}
+
+/// A file of the image's one file system, as text.
+pub fn content(converted: &Converted, path: &str) -> Option<String> {
+    let files = listing(converted.raw.as_ref().unwrap());
+    let entry = files.get(Path::new(path))?;
+    Some(String::from_utf8_lossy(&entry.3).into_owned())
+}
+
+/// Whether the server's configuration in this file was edited.
+pub fn keys_only(converted: &Converted, path: &str) -> bool {
+    content(converted, path).is_some_and(|text| text.contains("\nPasswordAuthentication no"))
 }

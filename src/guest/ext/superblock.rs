@@ -116,6 +116,12 @@ impl Superblock {
                 u64::from(self.u32(0)),
                 self.groups().checked_mul(per_group(0x28)) == Some(u64::from(self.u32(0))),
             ),
+            // The first of the files that were deleted while open: it is freed, so it must be a file.
+            (
+                "s_last_orphan",
+                u64::from(self.u32(0xe8)),
+                self.u32(0xe8) == 0 || (self.first_inode()..=self.u32(0)).contains(&self.u32(0xe8)),
+            ),
         ];
         match rules.iter().find(|(_, _, good)| !good) {
             Some((field, value, _)) => Err(nonsense(field, *value)),
@@ -172,6 +178,11 @@ impl Superblock {
 
     fn inode_size(&self) -> u64 {
         if self.u32(0x4c) == 0 { 128 } else { u64::from(self.u16(0x58)) }
+    }
+
+    /// `s_first_ino`: those before it are not of files.
+    fn first_inode(&self) -> u32 {
+        if self.u32(0x4c) == 0 { 11 } else { self.u32(0x54) }
     }
 
     fn desc_size(&self) -> u64 {
