@@ -90,6 +90,10 @@ impl Tree for Files {
         Err(unexpected())
     }
 
+    fn clear(&mut self, _: &Path, _: &[OsString]) -> Result<usize> {
+        unimplemented!("sshd's files need no such thing")
+    }
+
     fn make_dir(&mut self, _: &Path, _: Attributes) -> Result<()> {
         Ok(())
     }
