@@ -76,10 +76,6 @@ pub struct Facts {
     pub init: Init,
     /// Its SSH server.
     pub ssh: Option<SshServer>,
-    /// What makes new SSH host keys when there are none: path of the unit or init script. None on
-    /// Debian, where only the package's installation does.
-    #[serde(default)]
-    pub ssh_hostkey_regenerator: Option<String>,
     /// `grub2`, `grub`, `extlinux`, `lilo`, `systemd-boot`.
     pub bootloader: Option<String>,
     /// `bios`, `uefi`, or `both`, by what is there to boot from.
@@ -101,7 +97,7 @@ pub struct Facts {
     pub network_pins: Vec<String>,
     /// Whether it has swap.
     pub swap: bool,
-    /// Whether cloud-init is there, and neither disabled nor masked.
+    /// Whether cloud-init is there, neither disabled nor masked, and would ask a cloud for keys.
     pub cloud_init: bool,
     /// Whether OpenNebula's own contextualization is there.
     pub one_context: bool,

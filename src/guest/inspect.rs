@@ -30,6 +30,7 @@ use crate::error::Result;
 pub use bus::{disks_bus, proved_bus};
 pub use mounts::{Absent, Mounts, mounts};
 pub use root::{Candidate, choose_root, is_root};
+pub use services::cloud_init;
 
 /// What the guest on these file systems is.
 ///
@@ -50,7 +51,6 @@ pub fn inspect(tree: &dyn Tree, volumes: &[Volume], mounts: &[(String, usize)]) 
         os_arch: elf::architecture(tree)?,
         init,
         ssh: services::ssh(tree)?,
-        ssh_hostkey_regenerator: services::hostkey_regenerator(tree, init)?,
         firmware: boot::firmware(tree, volumes, bootloader)?,
         bootloader: bootloader.map(str::to_owned),
         disks_bus: disks_bus(kernels.first()).to_owned(),
@@ -79,7 +79,8 @@ pub fn look_again(facts: &mut Facts, tree: &dyn Tree) -> Result<()> {
     facts.command_lines = boot::command_lines(tree)?;
     facts.bus_devices = mounts::bus_devices(tree, &facts.command_lines)?;
     facts.network_pins = services::network_pins(tree)?;
-    facts.ssh_hostkey_regenerator = services::hostkey_regenerator(tree, facts.init)?;
+    let first = facts.command_lines.first().map_or("", String::as_str);
+    facts.cloud_init = services::cloud_init(tree, first)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What is inside a disk: volumes, file systems, the guest itself, and the edits that prepare it.
 
 pub mod block;
+pub mod cloud;
 pub mod edits;
 pub mod ext;
 pub mod facts;

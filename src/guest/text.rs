@@ -3,6 +3,17 @@
 //! Each byte becomes the character of the same number, so that a file in any encoding can be taken
 //! apart, changed in one line and put together again.
 
+/// Marks a line that was taken out of a file: without the mark it is what it was.
+pub const OUT: &str = "#stratus: ";
+
+/// Puts `lines`, which end with their line's end, at the end of `text`.
+pub fn append(text: &mut String, lines: &str) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(lines);
+}
+
 /// Bytes as text.
 pub fn decode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
@@ -24,6 +35,15 @@ pub fn encode(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_appended_is_a_line_of_its_own() {
+        for (before, after) in [("", "b\n"), ("a", "a\nb\n"), ("a\n", "a\nb\n")] {
+            let mut text = before.to_owned();
+            append(&mut text, "b\n");
+            assert_eq!(text, after);
+        }
+    }
 
     #[test]
     fn no_byte_is_lost() {

@@ -3,6 +3,7 @@
 use super::edits::password::{By, Login};
 use super::facts::{Facts, Init};
 use super::inspect::proved_bus;
+use crate::disk::Warning;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -41,15 +42,15 @@ fn bad(code: &'static str, text: impl Into<String>) -> Finding {
 
 /// What the facts of a guest as it is now say about its future in a cloud on KVM: will it boot,
 /// will it have a network, how would anyone log in. In this order, always the same for the same
-/// facts.
-pub fn findings(facts: &Facts, logins: &[Login]) -> Vec<Finding> {
+/// facts. The warnings are those of the edits.
+pub fn findings(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Vec<Finding> {
     let mut findings = vec![processor(facts), bus(facts)];
     findings.push(devices(facts));
     findings.push(boot_loader(facts));
     findings.extend(firmware(facts));
     findings.push(services(facts));
     findings.push(network(facts));
-    findings.push(login(facts, logins));
+    findings.push(login(facts, logins, warnings));
     findings.extend(selinux(facts));
     findings
 }
@@ -180,7 +181,7 @@ fn network(facts: &Facts) -> Finding {
     )
 }
 
-fn login(facts: &Facts, logins: &[Login]) -> Finding {
+fn login(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Finding {
     let who = |wanted: fn(&By) -> bool| {
         let mut names: Vec<_> = logins
             .iter()
@@ -202,20 +203,36 @@ fn login(facts: &Facts, logins: &[Login]) -> Finding {
             "no SSH server found: nobody can log in but on the console; install one",
         );
     }
-    if facts.cloud_init || facts.one_context {
-        let by = if facts.one_context { "OpenNebula's contextualization" } else { "cloud-init" };
-        return ok("login-by-key", format!("log in by SSH with the key that {by} puts in place"));
-    }
-    if let Some(names) = who(|by| matches!(by, By::Keys(_))) {
-        return ok(
-            "login-by-key",
-            format!("log in by SSH as {names} with a key that is in the image"),
-        );
+    let in_image = who(|by| matches!(by, By::Keys(_)));
+    let keys = in_image.map(|names| format!("as {names} with a key that is in the image"));
+    let cloud = match (facts.one_context, facts.cloud_init) {
+        (true, _) => Some("with the key that OpenNebula's contextualization puts in place"),
+        (_, true) => Some("with the key that cloud-init puts in place"),
+        _ => None,
+    };
+    let ways: Vec<_> = keys.into_iter().chain(cloud.map(str::to_owned)).collect();
+    if !ways.is_empty() {
+        let ways = format!("log in by SSH {}", ways.join(", or "));
+        const LIMITS: [&str; 2] = ["sshd-users-limited", "sshd-keys-elsewhere"];
+        return match warnings.iter().any(|warning| LIMITS.contains(&warning.code.as_str())) {
+            true => warn(
+                "login-limited",
+                format!(
+                    "{ways}, if the SSH server's configuration lets them in: it limits users or \
+                     where their keys are (see the warnings); change it in the guest if it does not"
+                ),
+            ),
+            false => ok("login-by-key", ways),
+        };
     }
     match who(|by| *by == By::Password) {
-        Some(names) => {
-            warn("login-by-password", format!("only with a password, as {names}, on the console"))
-        }
+        Some(names) => warn(
+            "login-by-password",
+            format!(
+                "only with a password, as {names}, on the console; for SSH give a key with \
+                     --authorized-key"
+            ),
+        ),
         None => bad(
             "login-none",
             "nobody can log in: no key, no password, and nothing that takes a key from the cloud; \

@@ -99,11 +99,7 @@ fn add(bench: &mut Bench<'_>, path: &Path, keys: &[String]) -> Result<()> {
         // The file's text has one character for each byte.
         let key = text::decode(key.as_bytes());
         if identity(&key).is_some_and(|identity| known.insert(identity)) {
-            if !now.is_empty() && !now.ends_with('\n') {
-                now.push('\n');
-            }
-            now.push_str(&key);
-            now.push('\n');
+            text::append(&mut now, &format!("{key}\n"));
             added += 1;
         }
     }

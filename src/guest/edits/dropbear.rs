@@ -17,6 +17,9 @@ pub(super) const SERVERS: [&str; 5] = [
     "/usr/bin/dropbearmulti",
 ];
 
+/// Where Debian's Dropbear in the initramfs has its keys, now and before.
+pub(super) const IN_INITRAMFS: [&str; 2] = ["/etc/dropbear/initramfs", "/etc/dropbear-initramfs"];
+
 /// The variables in which init scripts and units take options: Debian, Alpine, buildroot, Fedora,
 /// ttylinux.
 const VARIABLES: [&str; 5] =
@@ -64,7 +67,13 @@ pub(super) fn knows_r(bench: &Bench<'_>) -> Result<bool> {
 
 /// Part of `sshd-keys-only`: no password logins (`-s`).
 pub(super) fn no_passwords(bench: &mut Bench<'_>) -> Result<()> {
-    if installed(bench)? && !give(bench, 's', "Dropbear takes keys only: -s")? {
+    if !installed(bench)? {
+        return Ok(());
+    }
+    let starts = give(bench, 's', "Dropbear takes keys only: -s")?;
+    // Beside OpenSSH, a Dropbear that nothing starts is one for the initramfs, or for nothing.
+    let is_server = bench.facts.ssh == Some(SshServer::Dropbear);
+    if starts == Starts::Unclear || (starts == Starts::None && is_server) {
         bench.warn(
             "dropbear-passwords",
             "how Dropbear is started cannot be told: it may go on taking passwords",
@@ -73,9 +82,19 @@ pub(super) fn no_passwords(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes every start of Dropbear pass `flag`, a letter. False, if there is a start that it cannot
-/// be told for, or none at all.
-pub(super) fn give(bench: &mut Bench<'_>, flag: char, action: &str) -> Result<bool> {
+/// What is known of how Dropbear is started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starts {
+    /// Nothing starts it.
+    None,
+    /// Every start passes the flag.
+    Given,
+    /// There is a start that cannot be told to.
+    Unclear,
+}
+
+/// Makes every start of Dropbear pass `flag`, a letter.
+pub(super) fn give(bench: &mut Bench<'_>, flag: char, action: &str) -> Result<Starts> {
     let (mut all, mut any) = (true, false);
     for path in starters(bench)? {
         let Some(text) = bench.text(&path)? else { continue };
@@ -99,7 +118,11 @@ pub(super) fn give(bench: &mut Bench<'_>, flag: char, action: &str) -> Result<bo
             }
         }
     }
-    Ok(all && any)
+    Ok(match (all, any) {
+        (false, _) => Starts::Unclear,
+        (true, true) => Starts::Given,
+        (true, false) => Starts::None,
+    })
 }
 
 /// The files that may start Dropbear, each by its real path.

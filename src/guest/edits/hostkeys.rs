@@ -2,13 +2,14 @@
 //! private keys of every machine that starts from it.
 //!
 //! Keys go only where new ones come from at the next start: the guest's own units and scripts, or,
-//! on systemd, Upstart and Debian's SysV script, a few lines of this edit (Debian makes keys only
+//! on systemd, Upstart and with Debian's init script, a few lines of this edit (Debian makes keys only
 //! when the package is installed).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::accounts::{path_of, shown};
+use super::text::append;
 use super::{Bench, Edit, dropbear, sshd};
 use crate::error::Result;
 use crate::guest::facts::Init;
@@ -25,8 +26,9 @@ pub const EDIT: Edit = Edit {
 const KEYGEN: [&str; 4] =
     ["/usr/bin/ssh-keygen", "/bin/ssh-keygen", "/usr/local/bin/ssh-keygen", "/usr/sbin/ssh-keygen"];
 
-const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-const SCRIPTS: [&str; 7] = [
+pub(super) const UNITS: [&str; 3] =
+    ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+const SCRIPTS: [&str; 8] = [
     "/etc/init.d/sshd",
     "/etc/init.d/ssh",
     "/etc/rc.d/sshd",
@@ -34,6 +36,7 @@ const SCRIPTS: [&str; 7] = [
     "/etc/rc.d/init.d/sshd",
     "/etc/init/ssh.conf",
     "/etc/init.d/S50sshd",
+    "/etc/sv/sshd/run",
 ];
 
 const UNIT: &str = "stratus-ssh-hostkeys.service";
@@ -48,13 +51,36 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     } else if has_keys(bench, "/etc/ssh", |name| name.starts_with("ssh_host_"))? {
         kept(bench, "/etc/ssh");
     }
-    let keys = |name: &str| name.starts_with("dropbear_") && name.contains("_host_key");
     if !dropbear::installed(bench)? || dropbear_makes_keys(bench)? {
-        remove(bench, "/etc/dropbear", keys)?;
-    } else if has_keys(bench, "/etc/dropbear", keys)? {
+        remove(bench, "/etc/dropbear", of_dropbear)?;
+    } else if has_keys(bench, "/etc/dropbear", of_dropbear)? {
         kept(bench, "/etc/dropbear");
     }
+    in_initramfs(bench)?;
     elsewhere(bench)
+}
+
+fn of_dropbear(name: &str) -> bool {
+    name.starts_with("dropbear_") && name.contains("_host_key")
+}
+
+/// Debian's Dropbear that runs before the root is mounted: its keys go, and copies of them are where
+/// no edit reaches.
+fn in_initramfs(bench: &mut Bench<'_>) -> Result<()> {
+    for folder in dropbear::IN_INITRAMFS {
+        for path in keys_in(bench, folder, of_dropbear)? {
+            bench.remove(path, "removed: a host key for the initramfs")?;
+        }
+    }
+    if bench.exists("/usr/share/initramfs-tools/hooks/dropbear")? {
+        bench.warn(
+            "initramfs-keys",
+            "the initramfs has an SSH server with the old machine's host keys and authorized keys: \
+             remove dropbear-initramfs in the guest, or make new keys there and run \
+             update-initramfs -u",
+        );
+    }
+    Ok(())
 }
 
 fn keys_in(bench: &Bench<'_>, folder: &str, is_key: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
@@ -98,7 +124,7 @@ fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     match bench.facts.init {
         Init::Systemd => with_systemd(bench, keygen).map(|()| true),
         Init::Upstart => with_upstart(bench, keygen),
-        Init::Sysv => with_sysv(bench, keygen),
+        Init::Sysv | Init::Openrc => with_sysv(bench, keygen),
         _ => Ok(false),
     }
 }
@@ -128,9 +154,9 @@ fn guest_makes_keys(bench: &Bench<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// The units of the SSH server. One in `/etc` stands for the vendor's of the same name, also if it
+/// The units of the SSH server and of its keys. One in `/etc` stands for the vendor's of the same name, also if it
 /// is a link to `/dev/null`.
-fn server_units(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
+pub(super) fn server_units(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
     let (mut seen, mut units) = (BTreeSet::new(), Vec::new());
     for folder in UNITS {
         for path in bench.list(folder)? {
@@ -221,7 +247,7 @@ fn with_upstart(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Debian's script reads `/etc/default/ssh` before it starts the server.
+/// Debian's script, which OpenRC runs, too, reads `/etc/default/ssh` before it starts the server.
 fn with_sysv(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
     let script = bench.text("/etc/init.d/ssh")?.unwrap_or_default();
     let reads = |line: &str| {
@@ -231,16 +257,11 @@ fn with_sysv(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
     if !script.lines().any(|line| !line.trim_start().starts_with('#') && reads(line)) {
         return Ok(false);
     }
-    let now = bench.text(DEFAULTS)?.unwrap_or_default();
-    if !now.contains(MARK) {
-        let end = if now.is_empty() || now.ends_with('\n') { "" } else { "\n" };
-        let text = format!("{now}{end}{MARK}\n{}", shell(keygen, ""));
-        bench.put(
-            DEFAULTS,
-            &text,
-            Attributes::root(0o644),
-            "makes SSH host keys at the first start",
-        )?;
+    let mut text = bench.text(DEFAULTS)?.unwrap_or_default();
+    if !text.contains(MARK) {
+        append(&mut text, &format!("{MARK}\n{}", shell(keygen, "")));
+        let action = "makes SSH host keys at the first start";
+        bench.put(DEFAULTS, &text, Attributes::root(0o644), action)?;
     }
     Ok(true)
 }
@@ -259,7 +280,8 @@ fn dropbear_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     if !dropbear::knows_r(bench)? {
         return Ok(false);
     }
-    dropbear::give(bench, 'R', "Dropbear makes its own host keys: -R")
+    let starts = dropbear::give(bench, 'R', "Dropbear makes its own host keys: -R")?;
+    Ok(starts == dropbear::Starts::Given)
 }
 
 #[cfg(test)]

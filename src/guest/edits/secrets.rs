@@ -1,14 +1,18 @@
 //! `secrets`: what the builder must not give away with the image. Keys, credentials, passwords,
-//! and what lies in the folders for temporary files.
+//! what an installer wrote down, what swap remembers, and what lies in the folders for temporary
+//! files.
+
+mod swap;
+mod system;
 
 use std::path::Path;
 
 use super::accounts::{Home, homes, shown};
-use super::password::{Password, password};
+use super::password::{By, Password, logins, password};
 use super::{Bench, Edit};
 use crate::error::Result;
-use crate::guest::text;
 use crate::guest::tree::{Attributes, MAX_TEXT, NodeKind};
+use crate::guest::{inspect, text};
 
 /// The edit.
 pub const EDIT: Edit = Edit {
@@ -70,8 +74,8 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
             remove(bench, &home, inside, "removed: credentials")?;
         }
     }
-    // Where OpenWrt's Dropbear has root's keys.
-    bench.remove("/etc/dropbear/authorized_keys", "removed: the builder's")?;
+    system::clean(bench)?;
+    swap::clean(bench)?;
     if !bench.options.keep_passwords {
         lock_passwords(bench)?;
     }
@@ -214,15 +218,34 @@ fn locked<'a>(text: &'a str, lock: &Lock) -> (String, Vec<&'a str>) {
     (new, names)
 }
 
-/// Warns if nobody will be able to log in.
+/// Warns if nobody will be able to log in, or not over SSH. A cloud's keys are asked for by what is
+/// configured now: part of that was the installer's.
 fn way_in(bench: &mut Bench<'_>) -> Result<()> {
-    let cloud = bench.facts.cloud_init || bench.facts.one_context;
+    let line = bench.facts.command_lines.first().map_or("", String::as_str);
+    let cloud = inspect::cloud_init(bench.tree, line)? || bench.facts.one_context;
     let given = !bench.options.authorized_keys.is_empty();
-    if !cloud && !given && super::password::logins(bench.tree)?.is_empty() {
-        bench.warn(
+    let logins = logins(bench.tree)?;
+    if cloud || given || logins.iter().any(|login| matches!(login.by, By::Keys(_))) {
+        return Ok(());
+    }
+    const LEFT: &str = "no key is left, and nothing in the guest takes one from the cloud";
+    match logins.first() {
+        None => bench.warn(
             "no-login",
-            "no password and no key is left, and nothing in the guest takes keys from the cloud",
-        );
+            format!(
+                "{LEFT}, and no password works: nobody can log in. Give a key with \
+                 --authorized-key FILE, or keep what is there with --keep-passwords (for the \
+                 console only) or --skip-edit secrets"
+            ),
+        ),
+        Some(login) => bench.warn(
+            "no-ssh-login",
+            format!(
+                "{LEFT}: a password, as that of {}, is good on the console, and not for an SSH \
+                 server that takes keys only. Give a key with --authorized-key FILE",
+                shown(&login.account)
+            ),
+        ),
     }
     Ok(())
 }

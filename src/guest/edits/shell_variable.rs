@@ -3,6 +3,8 @@
 //! Such files are read by shells and, as `EnvironmentFile=`, by systemd, which expands nothing. So
 //! an option is added inside the value that is there.
 
+use super::text::append;
+
 /// The name and value of a line that sets a variable: where the value begins and ends in the line,
 /// quotes not counted, and the quote.
 struct Setting<'a> {
@@ -39,10 +41,7 @@ pub(super) fn with_flag(
         out.push_str(&format!("{before}{quote}{}{space}{flag}{quote}{after}", setting.value));
     }
     if !found {
-        if !out.is_empty() && !out.ends_with('\n') {
-            out.push('\n');
-        }
-        out.push_str(&format!("{variable}=\"{flag}\"\n"));
+        append(&mut out, &format!("{variable}=\"{flag}\"\n"));
     }
     Some(out)
 }
@@ -53,7 +52,7 @@ pub(super) fn is_set(text: &str, variable: &str) -> bool {
 }
 
 /// Where the value begins, if the line sets the variable.
-fn value_at(line: &str, variable: &str) -> Option<usize> {
+pub(super) fn value_at(line: &str, variable: &str) -> Option<usize> {
     let trimmed = line.trim_start();
     let name = trimmed.strip_prefix("export ").map_or(trimmed, str::trim_start);
     let value = name.strip_prefix(variable)?.strip_prefix('=')?;

@@ -5,6 +5,7 @@
 //! top of the main file, and what says otherwise is commented out wherever it stands, in the main
 //! file and in all that it includes. Measured with `sshd -T`: see `tests/sshd.rs`.
 
+mod command_line;
 mod config;
 mod glob;
 mod rules;
@@ -13,8 +14,10 @@ mod syntax;
 use std::path::{Path, PathBuf};
 
 use self::config::{BEGIN, Config, END, File, Line};
+use super::text::OUT;
 use super::{Bench, Edit, dropbear};
 use crate::error::Result;
+use crate::guest::cloud;
 use crate::guest::facts::SshServer;
 use crate::guest::tree::Attributes;
 
@@ -37,18 +40,6 @@ const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-stratus.conf";
 pub(super) const SERVERS: [&str; 5] =
     ["/usr/sbin/sshd", "/usr/bin/sshd", "/sbin/sshd", "/usr/local/sbin/sshd", "/usr/lib/ssh/sshd"];
 
-/// Marks a line that was taken out.
-const OUT: &str = "#stratus: ";
-
-/// Where options of the server's command line come from; they count before all files.
-const COMMAND_LINES: [&str; 5] = [
-    "/etc/default/ssh",
-    "/etc/default/sshd",
-    "/etc/sysconfig/sshd",
-    "/etc/sysconfig/ssh",
-    "/etc/conf.d/sshd",
-];
-
 fn run(bench: &mut Bench<'_>) -> Result<()> {
     if installed(bench)? {
         if bench.exists(MAIN)? {
@@ -56,7 +47,8 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
         } else if bench.exists(VENDOR)? {
             keys_only(bench, Path::new(VENDOR))?;
         }
-        command_lines(bench)?;
+        command_line::tell(bench)?;
+        cloud_init(bench)?;
     }
     dropbear::no_passwords(bench)
 }
@@ -203,22 +195,20 @@ fn judge(line: &Line) -> rules::Verdict {
     rules::Verdict { out: outside.out || inside.out, warning: outside.warning.or(inside.warning) }
 }
 
-/// Tells of options on the server's command line, which no file can override.
-fn command_lines(bench: &mut Bench<'_>) -> Result<()> {
-    for path in COMMAND_LINES {
-        let Some(text) = bench.text(path)? else { continue };
-        let active = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        let lower: Vec<String> = active.map(str::to_ascii_lowercase).collect();
-        let option = |line: &String| {
-            let names = rules::PASSWORDS.iter().any(|name| line.contains(name));
-            names && line.contains("-o") || line.contains("\"-f") || line.contains(" -f")
-        };
-        if lower.iter().any(option) {
-            bench.warn(
-                "sshd-command-line",
-                format!("{path} gives the SSH server options that count before its files"),
-            );
+/// Takes out what makes cloud-init write `PasswordAuthentication yes` into the server's files at the
+/// first start: over what this edit wrote.
+fn cloud_init(bench: &mut Bench<'_>) -> Result<()> {
+    for path in cloud::files(bench.tree)? {
+        let Some(old) = bench.text(&path)? else { continue };
+        let mut new = String::with_capacity(old.len() + OUT.len());
+        for line in old.split_inclusive('\n') {
+            if cloud::lets_passwords_in(line) {
+                new.push_str(OUT);
+            }
+            new.push_str(line);
         }
+        let action = "comments out ssh_pwauth: cloud-init would let passwords in again";
+        bench.put(&path, &new, Attributes::root(0o644), action)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub const EDIT: Edit = Edit {
 };
 
 /// Files, and what they are.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 22] = [
     ("/var/lib/NetworkManager/secret_key", "a machine's secret"),
     ("/var/lib/systemd/credential.secret", "a machine's secret"),
     // The same seed in two machines makes the same random numbers at their start.
@@ -38,15 +38,18 @@ const FILES: [(&str, &str); 21] = [
     ("/etc/blkid/blkid.tab.old", "a list of disks"),
     ("/etc/lvm/devices/system.devices", "a list of disks"),
     ("/etc/lvm/cache/.cache", "a list of disks"),
+    // By it a DHCP server knows the machine again.
+    ("/etc/dhcpcd.duid", "a machine's name for DHCP"),
     ("/var/run/utmp", "a login record"),
 ];
 
 /// Folders with leases: which files of them, by the end of their name.
-const LEASES: [(&str, &[&str]); 5] = [
+const LEASES: [(&str, &[&str]); 6] = [
     ("/var/lib/dhcp", &[""]),
     ("/var/lib/dhclient", &[""]),
     ("/var/lib/dhcp3", &[""]),
-    ("/var/lib/dhcpcd", &[".lease", ".lease6"]),
+    ("/var/lib/dhcpcd", &[".lease", ".lease6", ".info", "duid", "secret"]),
+    ("/var/lib/wicked", &[".xml"]),
     ("/var/lib/NetworkManager", &[".lease"]),
 ];
 
@@ -118,6 +121,10 @@ mod tests {
             ("/var/lib/dhcp/dhclient.eth0.leases", "lease {}"),
             ("/var/lib/NetworkManager/internal-1-eth0.lease", "x"),
             ("/var/lib/NetworkManager/NetworkManager.state", "x"),
+            ("/var/lib/wicked/duid.xml", "x"),
+            ("/var/lib/dhcpcd/eth0.info", "x"),
+            ("/var/lib/dhcpcd/duid", "x"),
+            ("/etc/dhcpcd.duid", "x"),
             ("/var/lib/systemd/random-seed", "x"),
             ("/var/log/lastlog", ""),
             ("/root/.bash_history", "x"),
@@ -130,13 +137,17 @@ mod tests {
         tree.dir("/var/lib/dhcp/folder");
         let outcome = trial::plain(&EDIT, &mut tree);
         let expected = [
+            "/etc/dhcpcd.duid",
             "/etc/passwd-",
             "/home/bob/.bash_history",
             "/home/bob/.viminfo",
             "/root/.bash_history",
             "/var/lib/NetworkManager/internal-1-eth0.lease",
             "/var/lib/dhcp/dhclient.eth0.leases",
+            "/var/lib/dhcpcd/duid",
+            "/var/lib/dhcpcd/eth0.info",
             "/var/lib/systemd/random-seed",
+            "/var/lib/wicked/duid.xml",
             "/var/log/wtmp",
         ];
         let mut paths = outcome.paths();

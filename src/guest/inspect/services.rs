@@ -3,11 +3,9 @@
 use super::os::shell_value;
 use super::{any, boot, exists, file, lines, names, small_file};
 use crate::error::Result;
-use crate::guest::facts::{Init, SshServer};
+use crate::guest::cloud;
+use crate::guest::facts::SshServer;
 use crate::guest::tree::Tree;
-
-/// Folders of units, the most special first (systemd.unit(5)).
-const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// Files of one folder that are looked at.
 const MAX_FILES: usize = 2000;
@@ -33,45 +31,19 @@ pub(super) fn ssh(tree: &dyn Tree) -> Result<Option<SshServer>> {
     Ok(None)
 }
 
-/// What makes new host keys at boot: a unit (RHEL 7 and later, Fedora, Arch, SUSE), or the init
-/// script (RHEL 6, Alpine, Gentoo).
-pub(super) fn hostkey_regenerator(tree: &dyn Tree, init: Init) -> Result<Option<String>> {
-    let mut paths = Vec::new();
-    if init == Init::Systemd {
-        for folder in UNITS {
-            let units = names(tree, folder, MAX_FILES)?;
-            let of_ssh = |name: &&String| name.starts_with("ssh") && name.ends_with(".service");
-            paths.extend(units.iter().filter(of_ssh).map(|name| format!("{folder}/{name}")));
-        }
-    } else {
-        let scripts = ["/etc/init.d/sshd", "/etc/rc.d/init.d/sshd", "/etc/init.d/ssh"];
-        paths.extend(scripts.map(str::to_owned));
-        paths.extend(["/etc/rc.d/rc.sshd", "/etc/init/ssh.conf"].map(str::to_owned));
-    }
-    for path in paths {
-        let text = small_file(tree, &path)?.unwrap_or_default();
-        let makes = |line: &str| {
-            ["ssh-keygen", "sshd-keygen", "sshd-gen-keys-start"].iter().any(|tool| {
-                // A unit that only waits for the keys names their target: `After=sshd-keygen.target`.
-                line.contains(tool) && !line.contains(".target") && !line.contains(".service")
-            })
-        };
-        if lines(&text).any(makes) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether cloud-init is there and will run. `line` is the kernel's command line.
-pub(super) fn cloud_init(tree: &dyn Tree, line: &str) -> Result<bool> {
+/// Whether cloud-init is there, will run, and will ask a cloud. `line` is the kernel's command line.
+///
+/// # Errors
+/// Those of reading the guest.
+pub fn cloud_init(tree: &dyn Tree, line: &str) -> Result<bool> {
     let installed = any(tree, &["/usr/bin/cloud-init", "/etc/cloud/cloud.cfg"])?;
     let disabled = exists(tree, "/etc/cloud/cloud-init.disabled")?
         || boot::option(line, "cloud-init") == Some("disabled");
     Ok(installed
         && !disabled
         && !masked(tree, "cloud-init.target")?
-        && !masked(tree, "cloud-init.service")?)
+        && !masked(tree, "cloud-init.service")?
+        && cloud::asks_a_cloud(tree)?)
 }
 
 /// Whether a unit is a link to `/dev/null`.

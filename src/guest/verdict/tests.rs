@@ -21,13 +21,13 @@ fn good() -> Facts {
 }
 
 fn codes(facts: &Facts, severity: Severity) -> Vec<&'static str> {
-    let findings = findings(facts, &[]).into_iter();
+    let findings = findings(facts, &[], &[]).into_iter();
     findings.filter(|finding| finding.severity == severity).map(|finding| finding.code).collect()
 }
 
 #[test]
 fn a_guest_for_the_cloud() {
-    let all = findings(&good(), &[]);
+    let all = findings(&good(), &[], &[]);
     assert_eq!(worst(&all), Severity::Ok, "{all:?}");
     assert_eq!(all.len(), 7);
     assert_eq!(worst(&[]), Severity::Ok);
@@ -93,7 +93,11 @@ fn each_flaw_is_found() {
         (Facts { cloud_init: false, ..good() }, Severity::Bad, "login-none"),
     ];
     for (facts, severity, code) in table {
-        assert!(codes(&facts, severity).contains(&code), "{code}: {:?}", findings(&facts, &[]));
+        assert!(
+            codes(&facts, severity).contains(&code),
+            "{code}: {:?}",
+            findings(&facts, &[], &[])
+        );
     }
     let others = [
         ("init-unknown", Facts { init: Init::Unknown, ..good() }),
@@ -126,8 +130,25 @@ fn logins_are_told() {
         (By::Nothing, Severity::Bad, "login-open"),
     ];
     for (by, severity, code) in cases {
-        let findings = findings(&facts, &[login(by)]);
+        let findings = findings(&facts, &[login(by)], &[]);
         let found = findings.iter().find(|finding| finding.code == code);
         assert!(found.is_some_and(|f| f.severity == severity && f.text.contains("eve")), "{code}");
+    }
+}
+
+#[test]
+fn keys_of_the_image_and_of_the_cloud_are_both_told() {
+    let login = Login { account: "eve".to_owned(), uid: 1000, by: By::Keys(1) };
+    let all = findings(&good(), &[login], &[]);
+    let found = all.iter().find(|finding| finding.code == "login-by-key").unwrap();
+    assert!(found.text.contains("eve") && found.text.contains("cloud-init"), "{}", found.text);
+}
+
+#[test]
+fn what_limits_logins_is_no_good_news() {
+    for code in ["sshd-users-limited", "sshd-keys-elsewhere"] {
+        let all = findings(&good(), &[], &[Warning::new(code, "")]);
+        assert_eq!(worst(&all), Severity::Warn);
+        assert!(all.iter().any(|finding| finding.code == "login-limited"), "{all:?}");
     }
 }

@@ -92,3 +92,12 @@ fn a_start_that_is_not_understood_is_told() {
         assert_eq!(tree.text(path).unwrap(), text);
     }
 }
+
+/// Only for the initramfs, beside OpenSSH.
+#[test]
+fn a_dropbear_that_nothing_starts_needs_no_warning() {
+    let mut tree = MemoryTree::of(&[("/usr/sbin/dropbear", ""), ("/usr/sbin/sshd", "")]);
+    assert_eq!(trial::plain(&EDIT, &mut tree).codes(), [""; 0]);
+    tree.file("/etc/init.d/x", "start-stop-daemon -S -x /usr/sbin/dropbear\n", 0o755);
+    assert_eq!(trial::plain(&EDIT, &mut tree).codes(), ["dropbear-passwords"]);
+}

@@ -46,6 +46,7 @@ fn a_guest_that_makes_keys_needs_nothing_else() {
             Init::Systemd,
         ),
         ("/etc/init.d/sshd", "ssh-keygen -A\n", Init::Openrc),
+        ("/etc/sv/sshd/run", "ssh-keygen -A >/dev/null\n", Init::Runit),
     ] {
         let mut tree = guest(&[(path, text)]);
         let outcome = run(&mut tree, init);
@@ -112,10 +113,14 @@ fn systemd_understands_the_unit() {
 #[test]
 fn debian_with_sysv_gets_lines_in_its_defaults() {
     let mut tree = guest(&[("/etc/init.d/ssh", DEBIAN_SCRIPT), ("/etc/default/ssh", "SSHD_OPTS=")]);
-    run(&mut tree, Init::Sysv);
-    assert_eq!(keys(&tree), 0);
-    let text = tree.text("/etc/default/ssh").unwrap();
-    assert!(text.starts_with("SSHD_OPTS=\n# stratus"), "{text}");
+    let before = tree.clone();
+    for init in [Init::Sysv, Init::Openrc] {
+        tree = before.clone();
+        run(&mut tree, init);
+        assert_eq!(keys(&tree), 0);
+        let text = tree.text("/etc/default/ssh").unwrap();
+        assert!(text.starts_with("SSHD_OPTS=\n# stratus"), "{text}");
+    }
 }
 
 #[test]
@@ -202,5 +207,16 @@ fn dropbear_makes_its_keys_if_it_is_told() {
                 assert_eq!((now.as_str(), outcome.codes()), (script, vec!["ssh-hostkeys-kept"]))
             }
         }
+    }
+}
+
+#[test]
+fn keys_for_the_initramfs_go_and_are_told() {
+    for folder in ["/etc/dropbear/initramfs", "/etc/dropbear-initramfs"] {
+        let key = format!("{folder}/dropbear_rsa_host_key");
+        let mut tree = MemoryTree::of(&[(&key, "x"), ("/usr/sbin/dropbear", "")]);
+        tree.file("/usr/share/initramfs-tools/hooks/dropbear", "", 0o755);
+        let outcome = trial::plain(&EDIT, &mut tree);
+        assert_eq!((tree.text(&key), outcome.codes()), (None, vec!["initramfs-keys"]));
     }
 }

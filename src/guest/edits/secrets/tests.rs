@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::super::{EditOptions, trial};
 use super::*;
 use crate::guest::facts::Mount;
-use crate::guest::memory::MemoryTree;
+use crate::guest::memory::{Entry, MemoryTree};
 use crate::guest::tree::Tree;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbob:x:1000:1000::/home/bob:/bin/sh\n\
@@ -91,14 +91,63 @@ fn passwords_are_kept_if_the_user_says_so() {
     let options = EditOptions { keep_passwords: true, ..Default::default() };
     let outcome = trial::run(&EDIT, &mut tree, &trial::facts(), &options);
     assert_eq!(tree.text("/etc/shadow").unwrap(), SHADOW);
-    assert_eq!(outcome.codes(), [""; 0]);
+    // Over SSH they are of no use.
+    assert_eq!(outcome.codes(), ["no-ssh-login"]);
 }
 
 #[test]
 fn no_warning_if_there_is_a_way_in() {
-    let mut facts = trial::facts();
-    facts.cloud_init = true;
-    assert_eq!(trial::run(&EDIT, &mut guest(), &facts, &Default::default()).codes(), [""; 0]);
+    let mut tree = guest();
+    tree.file("/etc/cloud/cloud.cfg", "", 0o644);
+    assert_eq!(trial::plain(&EDIT, &mut tree).codes(), [""; 0]);
+    tree.file("/etc/cloud/cloud.cfg", "datasource_list: [None]", 0o644);
+    assert_eq!(trial::plain(&EDIT, &mut tree).codes(), ["no-login"]);
+    let authorized_keys = vec!["ssh-ed25519 AAAA me".to_owned()];
+    let options = EditOptions { authorized_keys, ..Default::default() };
+    let outcome = trial::run(&EDIT, &mut tree, &trial::facts(), &options);
+    assert_eq!(outcome.codes(), [""; 0]);
+}
+
+/// Ubuntu Server: its installer tells cloud-init to ask nobody, in the file with the password.
+#[test]
+fn an_installers_answers_go_and_cloud_init_asks_the_cloud() {
+    let mut tree = guest();
+    let answers = "datasource_list: [None]\n";
+    for path in [
+        "/etc/cloud/cloud.cfg.d/99-installer.cfg",
+        "/root/anaconda-ks.cfg",
+        "/var/log/installer/cdebconf/questions.dat",
+        "/var/lib/cloud/instances/i-1/user-data.txt",
+        "/etc/krb5.keytab",
+        "/etc/dropbear/initramfs/authorized_keys",
+    ] {
+        tree.file(path, answers, 0o600);
+    }
+    tree.file("/etc/cloud/cloud.cfg", "", 0o644);
+    tree.link("/var/lib/cloud/instance", "/var/lib/cloud/instances/i-1");
+    let outcome = trial::plain(&EDIT, &mut tree);
+    assert_eq!(outcome.codes(), [""; 0]);
+    assert!(
+        !tree
+            .0
+            .values()
+            .any(|entry| *entry == Entry::File(answers.into(), Attributes::root(0o600)))
+    );
+    assert_eq!(tree.node(Path::new("/var/lib/cloud/instance")).unwrap(), None);
+}
+
+#[test]
+fn networks_lose_their_passwords() {
+    let path = "/etc/NetworkManager/system-connections/home.nmconnection";
+    let mut tree = guest();
+    let text = "[wifi-security]\nkey-mgmt=wpa-psk\npsk=secret\nwep-key0=x\n[802-1x]\npassword=x";
+    tree.file(path, text, 0o600);
+    let supplicant = "/etc/wpa_supplicant/wpa_supplicant.conf";
+    tree.file(supplicant, "network={\n\tssid=\"x\"\n\t#psk=\"a\"\n\tpsk=00\n}\n", 0o600);
+    let outcome = trial::plain(&EDIT, &mut tree);
+    assert_eq!(outcome.codes(), ["network-password", "network-password", "no-login"]);
+    assert_eq!(tree.text(path).unwrap(), "[wifi-security]\nkey-mgmt=wpa-psk\n[802-1x]\n");
+    assert_eq!(tree.text(supplicant).unwrap(), "network={\n\tssid=\"x\"\n}\n");
 }
 
 #[test]

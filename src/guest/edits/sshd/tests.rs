@@ -116,9 +116,16 @@ fn what_cannot_be_mended_is_told() {
     assert!(text.contains("\n#stratus: AuthenticationMethods"));
     let expected = ["sshd-users-limited", "sshd-methods", "sshd-other-keys", "sshd-keys-elsewhere"];
     assert_eq!(codes, expected);
-    let mut tree = guest(&[("/etc/default/ssh", "SSHD_OPTS=\"-oPasswordAuthentication=yes\"\n")]);
-    tree.file("/etc/ssh/sshd_config", "", 0o644);
-    assert_eq!(trial::plain(&EDIT, &mut tree).codes(), ["sshd-command-line"]);
+}
+
+#[test]
+fn cloud_init_lets_no_passwords_in_again() {
+    let path = "/etc/cloud/cloud.cfg.d/50.cfg";
+    let text = "# ssh_pwauth: true\nssh_pwauth: True\nusers: []";
+    let mut tree = guest(&[(path, text), ("/etc/cloud/cloud.cfg", "ssh_pwauth: false\n")]);
+    assert_eq!(trial::plain(&EDIT, &mut tree).paths(), [path]);
+    let expected = "# ssh_pwauth: true\n#stratus: ssh_pwauth: True\nusers: []";
+    assert_eq!(tree.text(path).unwrap(), expected);
 }
 
 #[test]

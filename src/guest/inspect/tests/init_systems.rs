@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::guest::inspect::init::init;
-use crate::guest::inspect::services::{
-    cloud_init, hostkey_regenerator, network_pins, one_context, selinux, ssh,
-};
+use crate::guest::inspect::services::{cloud_init, network_pins, one_context, selinux, ssh};
 
 /// Files and their content; `->` in front of a link's target.
 type Files<'a> = &'a [(&'a str, &'a str)];
@@ -108,41 +106,6 @@ fn ssh_servers() {
 }
 
 #[test]
-fn who_makes_host_keys() {
-    let unit = "/usr/lib/systemd/system/";
-    let table: [(Init, &str, &str, bool); 7] = [
-        (
-            Init::Systemd,
-            "sshd-keygen@.service",
-            "ExecStart=/usr/libexec/openssh/sshd-keygen %i\n",
-            true,
-        ),
-        (Init::Systemd, "sshdgenkeys.service", "ExecStart=/usr/bin/ssh-keygen -A\n", true),
-        (Init::Systemd, "sshd.service", "ExecStartPre=/usr/sbin/sshd-gen-keys-start\n", true),
-        (
-            Init::Systemd,
-            "ssh.service",
-            "# ssh-keygen\nAfter=sshd-keygen.target\nExecStart=/usr/sbin/sshd -D\n",
-            false,
-        ),
-        (Init::Systemd, "other.service", "ExecStart=/usr/bin/ssh-keygen -A\n", false),
-        (Init::Sysv, "sshd.service", "ExecStart=/usr/bin/ssh-keygen -A\n", false),
-        (Init::Openrc, "sshd.service", "x", false),
-    ];
-    for (init, name, text, found) in table {
-        let path = format!("{unit}{name}");
-        let tree = guest(&[(&path, text)]);
-        assert_eq!(hostkey_regenerator(&tree, init).unwrap(), found.then_some(path), "{name}");
-    }
-    let script = guest(&[("/etc/init.d/sshd", "KEYGEN=/usr/bin/ssh-keygen\n")]);
-    assert_eq!(
-        hostkey_regenerator(&script, Init::Sysv).unwrap().as_deref(),
-        Some("/etc/init.d/sshd")
-    );
-    assert_eq!(hostkey_regenerator(&script, Init::Systemd).unwrap(), None);
-}
-
-#[test]
 fn contextualizers() {
     let cloud = |extra: &[(&str, &str)], line: &str| {
         let mut files = vec![("/etc/cloud/cloud.cfg", "")];
@@ -152,6 +115,8 @@ fn contextualizers() {
     assert!(cloud(&[], "root=x"));
     assert!(!cloud(&[("/etc/cloud/cloud-init.disabled", "")], ""));
     assert!(!cloud(&[], "cloud-init=disabled"));
+    let installer = ("/etc/cloud/cloud.cfg.d/99-installer.cfg", "datasource_list: [None]\n");
+    assert!(!cloud(&[installer], ""));
     assert!(!cloud(&[("/etc/systemd/system/cloud-init.service", "->/dev/null")], ""));
     assert!(!cloud_init(&guest(&[]), "").unwrap());
     assert!(one_context(&guest(&[("/etc/one-context.d/net-15", "")])).unwrap());
@@ -298,6 +263,6 @@ proptest::proptest! {
         assert!(found.found[0].0 == "/" && found.found.len() <= volumes.len());
         let candidates = [Candidate::look(Some(&tree), &volumes, 0).unwrap()];
         assert_eq!(choose_root(&candidates, None).unwrap(), 0);
-        assert!(!crate::guest::verdict::findings(&facts, &[]).is_empty());
+        assert!(!crate::guest::verdict::findings(&facts, &[], &[]).is_empty());
     }
 }
