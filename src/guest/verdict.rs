@@ -2,7 +2,8 @@
 
 use super::edits::password::{By, Login};
 use super::facts::{Facts, Init};
-use super::inspect::proved_bus;
+use super::inspect::{MOUNT_NEEDED, proved_bus};
+use crate::disk::Warning;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -42,14 +43,24 @@ fn bad(code: &'static str, text: impl Into<String>) -> Finding {
 /// What the facts of a guest as it is now say about its future in a cloud on KVM: will it boot,
 /// will it have a network, how would anyone log in. In this order, always the same for the same
 /// facts.
-pub fn findings(facts: &Facts, logins: &[Login]) -> Vec<Finding> {
+///
+/// `edits` are those that were done: what they left cannot be had by asking for them. `warnings` are
+/// those of the inspection and of the edits.
+pub fn findings(
+    facts: &Facts,
+    logins: &[Login],
+    edits: &[&str],
+    warnings: &[Warning],
+) -> Vec<Finding> {
+    let ran = |name: &str| edits.contains(&name);
     let mut findings = vec![processor(facts), bus(facts)];
-    findings.push(devices(facts));
+    findings.push(devices(facts, ran("boot-uuid")));
+    findings.extend(mounts(facts, warnings));
     findings.push(boot_loader(facts));
     findings.extend(firmware(facts));
     findings.push(services(facts));
-    findings.push(network(facts));
-    findings.push(login(facts, logins));
+    findings.push(network(facts, ran("network-dhcp")));
+    findings.push(narrowed(login(facts, logins), warnings));
     findings.extend(selinux(facts));
     findings
 }
@@ -103,11 +114,15 @@ fn bus(facts: &Facts) -> Finding {
 }
 
 /// Names of devices that another bus does not have.
-fn devices(facts: &Facts) -> Finding {
+fn devices(facts: &Facts, edited: bool) -> Finding {
     let devices = facts.bus_devices.join(", ");
     if facts.bus_devices.is_empty() {
         return ok("devices-stable", "disks are called by names that hold on every bus");
     }
+    let advice = match edited {
+        true => "give it a UUID there, or nofail if it may be missing",
+        false => "use the edit boot-uuid",
+    };
     let same = |prefix: &str| facts.bus_devices.iter().all(|device| device.starts_with(prefix));
     let kept = match facts.disks_bus.as_str() {
         "sata" | "scsi" => same("/dev/sd"),
@@ -119,20 +134,24 @@ fn devices(facts: &Facts) -> Finding {
         let bus = &facts.disks_bus;
         return warn(
             "devices-by-bus",
-            format!(
-                "fstab or boot menu name {devices}: right on a {bus} disk only; \
-                 the edit boot-uuid makes it UUIDs"
-            ),
+            format!("fstab or boot menu name {devices}: right on a {bus} disk only; {advice}"),
         );
     }
     bad(
         "devices-lost",
         format!(
-            "fstab or boot menu name {devices}, which a {} disk does not have; \
-             use the edit boot-uuid",
+            "fstab or boot menu name {devices}, which a {} disk does not have; {advice}",
             facts.disks_bus
         ),
     )
+}
+
+/// A file system that the guest waits for, and that is not there.
+fn mounts(facts: &Facts, warnings: &[Warning]) -> Option<Finding> {
+    let warning = warnings.iter().find(|warning| warning.code == MOUNT_NEEDED)?;
+    // systemd ends in its emergency mode; the others may go on.
+    let severity = if facts.init == Init::Systemd { Severity::Bad } else { Severity::Warn };
+    Some(Finding { code: "mount-missing", severity, text: warning.message.clone() })
 }
 
 fn boot_loader(facts: &Facts) -> Finding {
@@ -166,16 +185,19 @@ fn services(facts: &Facts) -> Finding {
     }
 }
 
-fn network(facts: &Facts) -> Finding {
+fn network(facts: &Facts, edited: bool) -> Finding {
     if facts.network_pins.is_empty() {
         return ok("network-free", "no network configuration is tied to the old machine");
     }
     warn(
         "network-pinned",
         format!(
-            "{} name a hardware address or interface of the old machine: it may have no network; \
-             use the edit network-dhcp",
-            facts.network_pins.join(", ")
+            "{} name an address or an interface of the old machine: it may have no network; {}",
+            facts.network_pins.join(", "),
+            match edited {
+                true => "change it to DHCP by hand",
+                false => "use the edit network-dhcp",
+            }
         ),
     )
 }
@@ -221,6 +243,17 @@ fn login(facts: &Facts, logins: &[Login]) -> Finding {
             "nobody can log in: no key, no password, and nothing that takes a key from the cloud; \
              give a key with --authorized-key",
         ),
+    }
+}
+
+/// A way in that the SSH server's configuration may close again.
+fn narrowed(login: Finding, warnings: &[Warning]) -> Finding {
+    const LIMITS: [&str; 2] = ["sshd-users-limited", "sshd-keys-elsewhere"];
+    match warnings.iter().find(|warning| LIMITS.contains(&warning.code.as_str())) {
+        Some(limit) if login.severity == Severity::Ok => {
+            warn("login-limited", format!("{}; but {}", login.text, limit.message))
+        }
+        _ => login,
     }
 }
 

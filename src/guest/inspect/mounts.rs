@@ -26,7 +26,7 @@ pub struct Absent {
     pub spec: String,
     /// Where it is mounted.
     pub at: String,
-    /// Whether the guest waits for it when it starts: it is not `nofail`.
+    /// Whether the guest waits for it when it starts: it is not `nofail`, `noauto` and the like.
     pub needed: bool,
     /// Whether the name means several volumes rather than none.
     pub ambiguous: bool,
@@ -55,7 +55,9 @@ pub fn mounts(tree: &dyn Tree, volumes: &[Volume], root: usize) -> Result<Mounts
             }
             Found::Elsewhere => {}
             found => mounts.absent.push(Absent {
-                needed: !entry.has_option("nofail"),
+                needed: !["nofail", "noauto", "x-systemd.automount"]
+                    .iter()
+                    .any(|option| entry.has_option(option)),
                 ambiguous: matches!(found, Found::Several(_)),
                 spec: entry.spec,
                 at,

@@ -302,6 +302,6 @@ proptest::proptest! {
         assert!(found.found[0].0 == "/" && found.found.len() <= volumes.len());
         let candidates = [Candidate::look(Some(&tree), &volumes, 0).unwrap()];
         assert_eq!(choose_root(&candidates, None).unwrap(), 0);
-        assert!(!crate::guest::verdict::findings(&facts, &[]).is_empty());
+        assert!(!crate::guest::verdict::findings(&facts, &[], &[], &[]).is_empty());
     }
 }
