@@ -211,14 +211,11 @@ fn complex(bench: &mut Bench<'_>, path: &Path, what: &str) {
 /// Makes the kernel's names, eth0 and so on, those of the cards. A virtual machine has none that
 /// biosdevname would name, so that `net.ifnames=0` alone is enough where somebody put it.
 fn kernel_names(bench: &mut Bench<'_>) -> Result<()> {
-    let own =
-        cmdline::add(bench, "net.ifnames=0 biosdevname=0 added", |words| match cmdline::has_word(
-            words,
-            "net.ifnames=0",
-        ) {
-            true => vec![],
-            false => vec!["net.ifnames=0", "biosdevname=0"],
-        })?;
+    let missing = |words: &str| match cmdline::has_word(words, "net.ifnames=0") {
+        true => vec![],
+        false => vec!["net.ifnames=0", "biosdevname=0"],
+    };
+    let own = cmdline::add(bench, "net.ifnames=0 biosdevname=0 added", &missing)?;
     if own {
         return Ok(());
     }
