@@ -26,7 +26,7 @@ const KEYGEN: [&str; 4] =
     ["/usr/bin/ssh-keygen", "/bin/ssh-keygen", "/usr/local/bin/ssh-keygen", "/usr/sbin/ssh-keygen"];
 
 const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     "/etc/init.d/sshd",
     "/etc/init.d/ssh",
     "/etc/rc.d/sshd",
@@ -34,6 +34,7 @@ const SCRIPTS: [&str; 7] = [
     "/etc/rc.d/init.d/sshd",
     "/etc/init/ssh.conf",
     "/etc/init.d/S50sshd",
+    "/etc/sv/sshd/run",
 ];
 
 const UNIT: &str = "stratus-ssh-hostkeys.service";
@@ -98,7 +99,7 @@ fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     match bench.facts.init {
         Init::Systemd => with_systemd(bench, keygen).map(|()| true),
         Init::Upstart => with_upstart(bench, keygen),
-        Init::Sysv => with_sysv(bench, keygen),
+        Init::Sysv | Init::Openrc => with_sysv(bench, keygen),
         _ => Ok(false),
     }
 }

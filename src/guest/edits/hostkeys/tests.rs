@@ -46,6 +46,7 @@ fn a_guest_that_makes_keys_needs_nothing_else() {
             Init::Systemd,
         ),
         ("/etc/init.d/sshd", "ssh-keygen -A\n", Init::Openrc),
+        ("/etc/sv/sshd/run", "ssh-keygen -A >/dev/null 2>&1\n", Init::Runit),
     ] {
         let mut tree = guest(&[(path, text)]);
         let outcome = run(&mut tree, init);
@@ -112,10 +113,13 @@ fn systemd_understands_the_unit() {
 #[test]
 fn debian_with_sysv_gets_lines_in_its_defaults() {
     let mut tree = guest(&[("/etc/init.d/ssh", DEBIAN_SCRIPT), ("/etc/default/ssh", "SSHD_OPTS=")]);
+    let mut openrc = tree.clone();
     run(&mut tree, Init::Sysv);
     assert_eq!(keys(&tree), 0);
     let text = tree.text("/etc/default/ssh").unwrap();
     assert!(text.starts_with("SSHD_OPTS=\n# stratus"), "{text}");
+    run(&mut openrc, Init::Openrc);
+    assert_eq!(openrc, tree);
 }
 
 #[test]
