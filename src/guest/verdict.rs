@@ -82,7 +82,7 @@ fn bus(facts: &Facts) -> Finding {
     let Some(kernel) = facts.kernels.first() else {
         return warn(
             "kernel-missing",
-            "no kernel found in the guest: nothing tells whether it boots",
+            "no kernel found in the guest: test that it boots, or install one in it",
         );
     };
     let version = &kernel.version;
