@@ -7,6 +7,7 @@ mod work;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use common::ext::{debugfs, fsck};
 use common::guest::{
     Converted, GuestDisk, Part, assert_prepared, convert, convert_in, file_system, partitioned,
     root, tree, vdi,
@@ -29,6 +30,38 @@ fn prepared(what: &str, disk: &GuestDisk) -> Converted {
     expected.sort_unstable();
     assert_eq!(places, expected, "{what}");
     converted
+}
+
+/// A file that is written and then gets another name, in one conversion.
+#[test]
+fn what_is_written_and_renamed() {
+    let folder = folder_in_memory();
+    let files = folder.path().join("tree");
+    tree(&files, "UUID=x / ext4 defaults 0 1\n");
+    let scripts = files.join("etc/sysconfig/network-scripts");
+    fs::create_dir_all(&scripts).unwrap();
+    let text = "DEVICE=enp0s3\nHWADDR=08:00:27:00:00:01\nIPADDR=10.0.0.5\nONBOOT=yes\n";
+    // Small enough for the inode, and more than a block.
+    for text in [text.to_owned(), format!("{text}{}", "# comment\n".repeat(300))] {
+        fs::write(scripts.join("ifcfg-enp0s3"), &text).unwrap();
+        for flavour in [EXT4, EXT3, "-t ext2", "-t ext4 -b 4096", "-t ext4 -O inline_data -I 1024"]
+        {
+            let bytes = file_system(folder.path(), flavour, &files, 16);
+            let converted = convert(&GuestDisk::bare(bytes).bytes, &[]);
+            exits(&converted.output, 0);
+            let image = folder.path().join("out.img");
+            fs::write(&image, converted.raw.unwrap()).unwrap();
+            fsck(&image);
+            let place = "/etc/sysconfig/network-scripts";
+            assert_eq!(debugfs(&image, &format!("cat {place}/ifcfg-enp0s3")), "", "{flavour}");
+            let new = debugfs(&image, &format!("cat {place}/ifcfg-eth0"));
+            let lines = new.lines().filter(|line| !line.starts_with('#'));
+            let expected = ["ONBOOT=yes", "DEVICE=eth0", "BOOTPROTO=dhcp"];
+            assert_eq!(lines.collect::<Vec<_>>(), expected, "{flavour}");
+            let kept = new.replace("#stratus: ", "");
+            assert_eq!(kept, format!("{text}DEVICE=eth0\nBOOTPROTO=dhcp\n"), "{flavour}");
+        }
+    }
 }
 
 // Layouts ---------------------------------------------------------------------------------------

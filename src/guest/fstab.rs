@@ -8,7 +8,7 @@ mod device;
 
 use std::ops::Range;
 
-pub use device::{Found, find, volume_for};
+pub use device::{Found, find, is_of_bus};
 
 /// One line, with its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,6 +84,9 @@ pub fn look_again(facts: &mut Facts, tree: &dyn Tree) -> Result<()> {
     Ok(())
 }
 
+/// The code of a warning: the guest waits for a file system that will not be there.
+pub const MOUNT_NEEDED: &str = "mount-needed";
+
 /// What the user should know of an inspection.
 pub fn warnings(facts: &Facts, mounts: &Mounts) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -93,13 +96,27 @@ pub fn warnings(facts: &Facts, mounts: &Mounts) -> Vec<Warning> {
             Some(kernel) => format!("cannot tell which disk drivers kernel {} has", kernel.version),
             None => "no kernel found in the guest".to_owned(),
         };
-        let message = format!("{message}; the bus {} is not proved to work", facts.disks_bus);
+        let message = format!(
+            "{message}; the bus {} is not proved to work: try it, and another one if it does not boot",
+            facts.disks_bus
+        );
         warnings.push(Warning::new("drivers-unknown", message));
     }
     for absent in &mounts.absent {
         let why = if absent.ambiguous { "means several volumes" } else { "is not on this disk" };
         let message = format!("fstab mounts {} at {}, but it {why}", absent.spec, absent.at);
-        warnings.push(Warning::new("mount-not-found", message));
+        warnings.push(match absent.needed {
+            true => Warning::new(
+                MOUNT_NEEDED,
+                format!(
+                    "{message}: the guest stops there at boot; add nofail, or take out the line"
+                ),
+            ),
+            false => Warning::new(
+                "mount-not-found",
+                format!("{message}: the guest starts without it; attach its disk, too"),
+            ),
+        });
     }
     warnings
 }

@@ -2,7 +2,7 @@
 
 use super::edits::password::{By, Login};
 use super::facts::{Facts, Init};
-use super::inspect::proved_bus;
+use super::inspect::{MOUNT_NEEDED, proved_bus};
 use crate::disk::Warning;
 
 /// How bad it is.
@@ -42,15 +42,25 @@ fn bad(code: &'static str, text: impl Into<String>) -> Finding {
 
 /// What the facts of a guest as it is now say about its future in a cloud on KVM: will it boot,
 /// will it have a network, how would anyone log in. In this order, always the same for the same
-/// facts. The warnings are those of the edits.
-pub fn findings(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Vec<Finding> {
+/// facts.
+///
+/// `edits` are those that were done: what they left cannot be had by asking for them. `warnings` are
+/// those of the inspection and of the edits.
+pub fn findings(
+    facts: &Facts,
+    logins: &[Login],
+    edits: &[&str],
+    warnings: &[Warning],
+) -> Vec<Finding> {
+    let ran = |name: &str| edits.contains(&name);
     let mut findings = vec![processor(facts), bus(facts)];
-    findings.push(devices(facts));
+    findings.push(devices(facts, ran("boot-uuid")));
+    findings.extend(mounts(facts, warnings));
     findings.push(boot_loader(facts));
     findings.extend(firmware(facts));
     findings.push(services(facts));
-    findings.push(network(facts));
-    findings.push(login(facts, logins, warnings));
+    findings.push(network(facts, ran("network-dhcp")));
+    findings.push(narrowed(login(facts, logins), warnings));
     findings.extend(selinux(facts));
     findings
 }
@@ -72,7 +82,7 @@ fn bus(facts: &Facts) -> Finding {
     let Some(kernel) = facts.kernels.first() else {
         return warn(
             "kernel-missing",
-            "no kernel found in the guest: nothing tells whether it boots",
+            "no kernel found in the guest: test that it boots, or install one in it",
         );
     };
     let version = &kernel.version;
@@ -104,11 +114,15 @@ fn bus(facts: &Facts) -> Finding {
 }
 
 /// Names of devices that another bus does not have.
-fn devices(facts: &Facts) -> Finding {
+fn devices(facts: &Facts, edited: bool) -> Finding {
     let devices = facts.bus_devices.join(", ");
     if facts.bus_devices.is_empty() {
         return ok("devices-stable", "disks are called by names that hold on every bus");
     }
+    let advice = match edited {
+        true => "give it a UUID there, or nofail if it may be missing",
+        false => "use the edit boot-uuid",
+    };
     let same = |prefix: &str| facts.bus_devices.iter().all(|device| device.starts_with(prefix));
     let kept = match facts.disks_bus.as_str() {
         "sata" | "scsi" => same("/dev/sd"),
@@ -120,20 +134,24 @@ fn devices(facts: &Facts) -> Finding {
         let bus = &facts.disks_bus;
         return warn(
             "devices-by-bus",
-            format!(
-                "fstab or boot menu name {devices}: right on a {bus} disk only; \
-                 the edit boot-uuid makes it UUIDs"
-            ),
+            format!("fstab or boot menu name {devices}: right on a {bus} disk only; {advice}"),
         );
     }
     bad(
         "devices-lost",
         format!(
-            "fstab or boot menu name {devices}, which a {} disk does not have; \
-             use the edit boot-uuid",
+            "fstab or boot menu name {devices}, which a {} disk does not have; {advice}",
             facts.disks_bus
         ),
     )
+}
+
+/// A file system that the guest waits for, and that is not there.
+fn mounts(facts: &Facts, warnings: &[Warning]) -> Option<Finding> {
+    let warning = warnings.iter().find(|warning| warning.code == MOUNT_NEEDED)?;
+    // systemd ends in its emergency mode; the others may go on.
+    let severity = if facts.init == Init::Systemd { Severity::Bad } else { Severity::Warn };
+    Some(Finding { code: "mount-missing", severity, text: warning.message.clone() })
 }
 
 fn boot_loader(facts: &Facts) -> Finding {
@@ -167,21 +185,24 @@ fn services(facts: &Facts) -> Finding {
     }
 }
 
-fn network(facts: &Facts) -> Finding {
+fn network(facts: &Facts, edited: bool) -> Finding {
     if facts.network_pins.is_empty() {
         return ok("network-free", "no network configuration is tied to the old machine");
     }
     warn(
         "network-pinned",
         format!(
-            "{} name a hardware address or interface of the old machine: it may have no network; \
-             use the edit network-dhcp",
-            facts.network_pins.join(", ")
+            "{} name an address or an interface of the old machine: it may have no network; {}",
+            facts.network_pins.join(", "),
+            match edited {
+                true => "change it to DHCP by hand",
+                false => "use the edit network-dhcp",
+            }
         ),
     )
 }
 
-fn login(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Finding {
+fn login(facts: &Facts, logins: &[Login]) -> Finding {
     let who = |wanted: fn(&By) -> bool| {
         let mut names: Vec<_> = logins
             .iter()
@@ -212,18 +233,7 @@ fn login(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Finding {
     };
     let ways: Vec<_> = keys.into_iter().chain(cloud.map(str::to_owned)).collect();
     if !ways.is_empty() {
-        let ways = format!("log in by SSH {}", ways.join(", or "));
-        const LIMITS: [&str; 2] = ["sshd-users-limited", "sshd-keys-elsewhere"];
-        return match warnings.iter().any(|warning| LIMITS.contains(&warning.code.as_str())) {
-            true => warn(
-                "login-limited",
-                format!(
-                    "{ways}, if the SSH server's configuration lets them in: it limits users or \
-                     where their keys are (see the warnings); change it in the guest if it does not"
-                ),
-            ),
-            false => ok("login-by-key", ways),
-        };
+        return ok("login-by-key", format!("log in by SSH {}", ways.join(", or ")));
     }
     match who(|by| *by == By::Password) {
         Some(names) => warn(
@@ -238,6 +248,17 @@ fn login(facts: &Facts, logins: &[Login], warnings: &[Warning]) -> Finding {
             "nobody can log in: no key, no password, and nothing that takes a key from the cloud; \
              give a key with --authorized-key",
         ),
+    }
+}
+
+/// A way in that the SSH server's configuration may close again.
+fn narrowed(login: Finding, warnings: &[Warning]) -> Finding {
+    const LIMITS: [&str; 2] = ["sshd-users-limited", "sshd-keys-elsewhere"];
+    match warnings.iter().find(|warning| LIMITS.contains(&warning.code.as_str())) {
+        Some(limit) if login.severity == Severity::Ok => {
+            warn("login-limited", format!("{}; but {}", login.text, limit.message))
+        }
+        _ => login,
     }
 }
 

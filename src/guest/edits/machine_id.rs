@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Bench, Edit};
 use crate::error::Result;
+use crate::guest::fstab::{Entry, Table};
 use crate::guest::tree::{Attributes, NodeKind};
 
 /// The edit.
@@ -44,11 +45,8 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
 /// Whether fstab mounts the root read-only, for good.
 fn read_only_root(bench: &Bench<'_>) -> Result<bool> {
     let text = bench.text(Path::new("/etc/fstab"))?.unwrap_or_default();
-    Ok(text.lines().any(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().take(4).collect();
-        matches!(fields.as_slice(), [device, "/", _, options]
-            if !device.starts_with('#') && options.split(',').any(|option| option == "ro"))
-    }))
+    let kept = |entry: &Entry| entry.at == "/" && entry.has_option("ro");
+    Ok(Table::parse(&text).entries().any(|entry| kept(&entry)))
 }
 
 #[cfg(test)]

@@ -36,8 +36,10 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     let message = format!(
         "Linux {} has no virtio disk driver before its root file system is there; \
-         the disk has to be on {}",
-        kernel.version, facts.disks_bus
+         the disk has to be on {bus}. For virtio run `dracut -f` or `update-initramfs -u` in the \
+         guest with these drivers, then convert again",
+        kernel.version,
+        bus = facts.disks_bus
     );
     bench.warn("virtio-missing", message);
     if kernel.initramfs.is_none() {

@@ -15,12 +15,29 @@ pub enum Found {
     Elsewhere,
 }
 
-/// The one volume that `spec` means; `None` also if it could be several. See [`find`].
-pub fn volume_for<'v>(spec: &str, volumes: &'v [Volume]) -> Option<&'v Volume> {
-    match find(spec, volumes) {
-        Found::One(index) => volumes.get(index),
-        _ => None,
+/// Whether `spec` is a name of a disk that another bus does not have: `/dev/sda1`, `/dev/hdb`,
+/// `/dev/disk/by-id/ata-…`.
+pub fn is_of_bus(spec: &str) -> bool {
+    let Some(name) = spec.strip_prefix("/dev/") else { return false };
+    if let Some(link) = name.strip_prefix("disk/") {
+        // LVM, RAID and LUKS make such links from UUIDs of their own.
+        let lasts = |own: &str| link.strip_prefix("by-id/").is_some_and(|id| id.starts_with(own));
+        return (link.starts_with("by-id/") || link.starts_with("by-path/"))
+            && !["dm-", "lvm-", "md-"].iter().any(|own| lasts(own));
     }
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let lettered = |rest: &str| {
+        let part = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        (1..=3).contains(&(rest.len() - part.len())) && digits(part)
+    };
+    let numbered = |rest: &str| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.split(['n', 'p']).all(|part| !part.is_empty() && digits(part))
+    };
+    let is = |bus: &[&str], form: &dyn Fn(&str) -> bool| {
+        bus.iter().any(|bus| name.strip_prefix(bus).is_some_and(form))
+    };
+    is(&["sd", "hd", "vd", "xvd"], &lettered) || is(&["nvme", "mmcblk"], &numbered)
 }
 
 /// What `spec` means: the first field of fstab, the second of crypttab, or `root=` of a kernel.

@@ -187,7 +187,8 @@ fn find_initramfs(tree: &dyn Tree, version: &str, suffix: &str) -> Result<Option
     Ok(None)
 }
 
-/// The drivers that an initramfs brings for this kernel; `None` if it cannot be read.
+/// The drivers that an initramfs brings for this kernel; `None` if it cannot be read, or shows no
+/// module at all: then it keeps them in a way that is not known here.
 fn in_initramfs(
     tree: &dyn Tree,
     path: &str,
@@ -195,29 +196,34 @@ fn in_initramfs(
     budget: &mut u64,
 ) -> Result<Option<BTreeSet<&'static str>>> {
     let Some(image) = tree.read(Path::new(path), MAX_IMAGE)? else { return Ok(None) };
-    let mut found = BTreeSet::new();
+    let (mut found, mut modules) = (BTreeSet::new(), false);
     let folder = format!("lib/modules/{version}/");
     let mut note = |name: &[u8]| {
         let Ok(name) = str::from_utf8(name) else { return };
         let name = name.trim_start_matches("./").trim_start_matches('/');
         let name = name.strip_prefix("usr/").unwrap_or(name);
-        found.extend(name.strip_prefix(folder.as_str()).and_then(driver));
+        // The mkinitrd of RHEL 4 and 5 puts them into `lib` itself.
+        let flat = || name.strip_prefix("lib/").filter(|name| !name.contains('/'));
+        let path = name.strip_prefix(folder.as_str()).or_else(flat);
+        modules |= path.is_some_and(|path| module(path).is_some());
+        found.extend(path.and_then(driver));
     };
     let read = initramfs::read(&image, budget, &mut note);
-    Ok(read.is_ok().then_some(found))
+    Ok((read.is_ok() && modules).then_some(found))
 }
 
-/// The driver of a module's path, `kernel/drivers/block/virtio_blk.ko.xz`, if it is one that
-/// matters.
-fn driver(path: &str) -> Option<&'static str> {
+/// The name of the module with this path, `kernel/drivers/block/virtio_blk.ko.xz`. In it `-` and
+/// `_` are the same.
+fn module(path: &str) -> Option<String> {
     let name = path.trim().rsplit('/').next()?;
-    let name = name
-        .strip_suffix(".xz")
-        .or(name.strip_suffix(".zst"))
-        .or(name.strip_suffix(".gz"))
-        .unwrap_or(name);
-    // In names of modules `-` and `_` are the same.
-    let name = name.strip_suffix(".ko").or(name.strip_suffix(".o"))?.replace('-', "_");
+    let packed = [".xz", ".zst", ".gz"].iter().find_map(|end| name.strip_suffix(end));
+    let name = packed.unwrap_or(name);
+    Some(name.strip_suffix(".ko").or(name.strip_suffix(".o"))?.replace('-', "_"))
+}
+
+/// The driver of a module's path, if it is one that matters.
+fn driver(path: &str) -> Option<&'static str> {
+    let name = module(path)?;
     DRIVERS.iter().map(|(driver, _)| *driver).find(|driver| *driver == name)
 }
 

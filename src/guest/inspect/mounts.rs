@@ -2,7 +2,7 @@
 
 use super::{boot, file};
 use crate::error::Result;
-use crate::guest::fstab::{Entry, Found, Table, find};
+use crate::guest::fstab::{Entry, Found, Table, find, is_of_bus};
 use crate::guest::tree::{MAX_PATH, Tree};
 use crate::guest::volumes::Volume;
 
@@ -26,7 +26,7 @@ pub struct Absent {
     pub spec: String,
     /// Where it is mounted.
     pub at: String,
-    /// Whether the guest waits for it when it starts: it is not `nofail`.
+    /// Whether the guest waits for it when it starts: it is not `nofail`, `noauto` and the like.
     pub needed: bool,
     /// Whether the name means several volumes rather than none.
     pub ambiguous: bool,
@@ -55,7 +55,9 @@ pub fn mounts(tree: &dyn Tree, volumes: &[Volume], root: usize) -> Result<Mounts
             }
             Found::Elsewhere => {}
             found => mounts.absent.push(Absent {
-                needed: !entry.has_option("nofail"),
+                needed: !["nofail", "noauto", "x-systemd.automount"]
+                    .iter()
+                    .any(|option| entry.has_option(option)),
                 ambiguous: matches!(found, Found::Several(_)),
                 spec: entry.spec,
                 at,
@@ -98,10 +100,13 @@ fn place(at: &str) -> Option<String> {
 }
 
 /// Devices called by names that depend on the bus, in fstab, crypttab and command lines; sorted.
+/// What is mounted by hand, or need not be there, does not count.
 pub(super) fn bus_devices(tree: &dyn Tree, command_lines: &[String]) -> Result<Vec<String>> {
     let fstab = Table::parse(&file(tree, "/etc/fstab")?.unwrap_or_default());
     let crypttab = Table::parse(&file(tree, "/etc/crypttab")?.unwrap_or_default());
-    let used = |entry: &Entry| !is_medium(entry) && !entry.has_option("noauto");
+    let used = |entry: &Entry| {
+        !is_medium(entry) && !entry.has_option("noauto") && !entry.has_option("nofail")
+    };
     let used = fstab.entries().take(MAX_ENTRIES).filter(used);
     let mut devices: Vec<String> = used.map(|entry| entry.spec).collect();
     devices.extend(crypttab.crypts().take(MAX_ENTRIES).map(|crypt| crypt.spec));
@@ -113,18 +118,4 @@ pub(super) fn bus_devices(tree: &dyn Tree, command_lines: &[String]) -> Result<V
     devices.sort();
     devices.dedup();
     Ok(devices)
-}
-
-/// `/dev/sda1`, `/dev/hdb`, `/dev/disk/by-id/ata-…`: not there when the disk is on virtio.
-fn is_of_bus(device: &str) -> bool {
-    let Some(name) = device.strip_prefix("/dev/") else { return false };
-    if let Some(link) = name.strip_prefix("disk/") {
-        return link.starts_with("by-id/") || link.starts_with("by-path/");
-    }
-    let disk = |rest: &str| {
-        let digits = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
-        digits.len() < rest.len() && digits.bytes().all(|b| b.is_ascii_digit())
-    };
-    let lettered = ["sd", "hd"].iter().any(|bus| name.strip_prefix(bus).is_some_and(disk));
-    lettered || name.starts_with("nvme")
 }

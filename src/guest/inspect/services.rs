@@ -1,14 +1,12 @@
 //! What runs in it that a cloud cares for?
 
 use super::os::shell_value;
-use super::{any, boot, exists, file, lines, names, small_file};
+use super::{any, boot, exists, file, small_file};
 use crate::error::Result;
 use crate::guest::cloud;
+use crate::guest::edits::network;
 use crate::guest::facts::SshServer;
 use crate::guest::tree::Tree;
-
-/// Files of one folder that are looked at.
-const MAX_FILES: usize = 2000;
 
 /// Which SSH server is installed; OpenSSH before dropbear.
 pub(super) fn ssh(tree: &dyn Tree) -> Result<Option<SshServer>> {
@@ -69,45 +67,16 @@ pub(super) fn selinux(tree: &dyn Tree, line: &str) -> Result<Option<String>> {
 }
 
 /// Files of the network's configuration that hold only on the machine that the guest comes from: by
-/// a hardware address, or by a name such as VirtualBox's slots give (`enp0s3`).
+/// a hardware address, a name such as VirtualBox's slots give (`enp0s3`), or a fixed address.
 pub(super) fn network_pins(tree: &dyn Tree) -> Result<Vec<String>> {
-    const FOLDERS: [(&str, &str); 8] = [
-        ("/etc/network/interfaces.d", ""),
-        ("/etc/sysconfig/network-scripts", "ifcfg-"),
-        ("/etc/sysconfig/network", "ifcfg-"),
-        ("/etc/NetworkManager/system-connections", ""),
-        ("/etc/netplan", ""),
-        ("/etc/systemd/network", ""),
-        ("/etc/wicked/ifconfig", ""),
-        ("/etc/netctl", ""),
-    ];
-    let mut paths = vec!["/etc/network/interfaces".to_owned()];
-    for (folder, prefix) in FOLDERS {
-        let files = names(tree, folder, MAX_FILES)?;
-        let files = files.iter().filter(|name| name.starts_with(prefix) && *name != "ifcfg-lo");
-        paths.extend(files.map(|name| format!("{folder}/{name}")));
-    }
-    paths.push("/etc/udev/rules.d/70-persistent-net.rules".to_owned());
+    let mut paths = network::files(tree)?;
+    paths.push("/etc/udev/rules.d/70-persistent-net.rules".into());
     let mut pins = Vec::new();
     for path in paths {
         let text = small_file(tree, &path)?.unwrap_or_default();
-        if lines(&text).any(pins_hardware) {
-            pins.push(path);
+        if network::is_tied(&path, &text) {
+            pins.push(path.display().to_string());
         }
     }
     Ok(pins)
-}
-
-/// Whether a line names a hardware address, or an interface by VirtualBox's slot.
-fn pins_hardware(line: &str) -> bool {
-    let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
-    let mut found = words.map(|word| word.trim_matches(':')).filter(|word| {
-        let slot =
-            word.strip_prefix("enp0s").is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
-        let parts = || word.split(':');
-        let address = parts().count() == 6
-            && parts().all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
-        slot || address
-    });
-    found.next().is_some()
 }

@@ -126,7 +126,8 @@ impl Guest<'_> {
         let mut tree = self.mount(&done.mounts)?;
         self.warnings = kept;
         let logins = edits::password::logins(&tree)?;
-        let mut findings = verdict::findings(&done.facts, &logins, &self.warnings);
+        let mut findings =
+            verdict::findings(&done.facts, &logins, &self.wanted.edits, &self.warnings);
         let secret = |edit: &&Edit| SECRET.contains(&edit.name);
         let left_out = edits::OF_FILES.iter().filter(secret);
         let left_out = left_out.filter(|edit| !self.wanted.edits.contains(&edit.name));

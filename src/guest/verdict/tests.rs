@@ -21,13 +21,13 @@ fn good() -> Facts {
 }
 
 fn codes(facts: &Facts, severity: Severity) -> Vec<&'static str> {
-    let findings = findings(facts, &[], &[]).into_iter();
+    let findings = findings(facts, &[], &[], &[]).into_iter();
     findings.filter(|finding| finding.severity == severity).map(|finding| finding.code).collect()
 }
 
 #[test]
 fn a_guest_for_the_cloud() {
-    let all = findings(&good(), &[], &[]);
+    let all = findings(&good(), &[], &[], &[]);
     assert_eq!(worst(&all), Severity::Ok, "{all:?}");
     assert_eq!(all.len(), 7);
     assert_eq!(worst(&[]), Severity::Ok);
@@ -96,7 +96,7 @@ fn each_flaw_is_found() {
         assert!(
             codes(&facts, severity).contains(&code),
             "{code}: {:?}",
-            findings(&facts, &[], &[])
+            findings(&facts, &[], &[], &[])
         );
     }
     let others = [
@@ -130,25 +130,59 @@ fn logins_are_told() {
         (By::Nothing, Severity::Bad, "login-open"),
     ];
     for (by, severity, code) in cases {
-        let findings = findings(&facts, &[login(by)], &[]);
+        let findings = findings(&facts, &[login(by)], &[], &[]);
         let found = findings.iter().find(|finding| finding.code == code);
         assert!(found.is_some_and(|f| f.severity == severity && f.text.contains("eve")), "{code}");
+    }
+}
+
+/// The text of the finding with this code and severity.
+fn text(facts: &Facts, edits: &[&str], warnings: &[&str], wanted: (Severity, &str)) -> String {
+    let warnings: Vec<_> = warnings.iter().map(|code| Warning::new(code, "WHY")).collect();
+    let findings = findings(facts, &[], edits, &warnings);
+    let found = findings.iter().find(|f| (f.severity, f.code) == wanted);
+    found.unwrap_or_else(|| panic!("{wanted:?}: {findings:?}")).text.clone()
+}
+
+/// Who has done an edit is not told to do it.
+#[test]
+fn advice_after_the_edits() {
+    let facts = Facts {
+        bus_devices: vec!["/dev/sda1".to_owned()],
+        network_pins: vec!["/etc/x".to_owned()],
+        ..good()
+    };
+    for (wanted, edit, by_hand) in [
+        ((Severity::Bad, "devices-lost"), "boot-uuid", "nofail"),
+        ((Severity::Warn, "network-pinned"), "network-dhcp", "by hand"),
+    ] {
+        let edit_told = format!("use the edit {edit}");
+        assert!(text(&facts, &[], &[], wanted).ends_with(&edit_told));
+        let told = text(&facts, &[edit], &[], wanted);
+        assert!(told.contains(by_hand) && !told.contains(edit), "{told}");
+    }
+}
+
+/// What the warnings say stands in the verdict, too.
+#[test]
+fn warnings_count() {
+    let told = text(&good(), &[], &[MOUNT_NEEDED], (Severity::Bad, "mount-missing"));
+    assert_eq!(told, "WHY");
+    let sysv = Facts { init: Init::Sysv, ..good() };
+    text(&sysv, &[], &[MOUNT_NEEDED], (Severity::Warn, "mount-missing"));
+    for code in ["sshd-users-limited", "sshd-keys-elsewhere"] {
+        assert!(
+            text(&good(), &[], &[code], (Severity::Warn, "login-limited")).ends_with("but WHY")
+        );
+        let none = Facts { cloud_init: false, ..good() };
+        text(&none, &[], &[code], (Severity::Bad, "login-none"));
     }
 }
 
 #[test]
 fn keys_of_the_image_and_of_the_cloud_are_both_told() {
     let login = Login { account: "eve".to_owned(), uid: 1000, by: By::Keys(1) };
-    let all = findings(&good(), &[login], &[]);
+    let all = findings(&good(), &[login], &[], &[]);
     let found = all.iter().find(|finding| finding.code == "login-by-key").unwrap();
     assert!(found.text.contains("eve") && found.text.contains("cloud-init"), "{}", found.text);
-}
-
-#[test]
-fn what_limits_logins_is_no_good_news() {
-    for code in ["sshd-users-limited", "sshd-keys-elsewhere"] {
-        let all = findings(&good(), &[], &[Warning::new(code, "")]);
-        assert_eq!(worst(&all), Severity::Warn);
-        assert!(all.iter().any(|finding| finding.code == "login-limited"), "{all:?}");
-    }
 }

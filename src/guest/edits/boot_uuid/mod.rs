@@ -3,21 +3,19 @@
 //! `/dev/sda1` is `/dev/vda1` on a virtio bus and `/dev/xvda1` under Xen; a guest that looks for
 //! its root by such a name stops in the initramfs.
 
-mod devices;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::cmdline::{self, Line};
 use super::{Bench, Edit};
 use crate::error::Result;
 use crate::guest::facts::Kernel;
-use crate::guest::fstab::{Crypt, Table, field};
+use crate::guest::fstab::{self, Crypt, Found, Table, field};
 use crate::guest::tree::{Attributes, NodeKind};
 use crate::guest::volumes::{Holds, Volume};
-use devices::Found;
 
 /// The edit.
 pub const EDIT: Edit = Edit {
@@ -52,7 +50,11 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     generated_names(bench)?;
     lilo(bench, &mut left)?;
     for (path, name, why) in left.0 {
-        bench.warn("boot-device-name", format!("{path} names {name}: {why}"));
+        let message = format!(
+            "{path} names {name}: {why}; the name changes with the hypervisor: \
+             use a UUID or a label there, or take it out"
+        );
+        bench.warn("boot-device-name", message);
     }
     Ok(())
 }
@@ -93,18 +95,26 @@ impl Knows {
         path: &Path,
         left: &mut Left,
     ) -> Option<String> {
-        let why = match devices::find(volumes, name) {
-            Found::NoDevice => return None,
-            Found::Volume(volume) => match self.name(volume) {
+        if !fstab::is_of_bus(name) {
+            return None;
+        }
+        let why = match volume(volumes, name) {
+            Some(volume) => match self.name(volume) {
                 Some(new) => return Some(new),
                 None => "no UUID that is understood there",
             },
-            Found::OtherDisk => "it is on another disk",
-            Found::Nothing => "no such volume on this disk",
-            Found::ById => "the name changes with the hypervisor",
+            None => "no such volume on this disk",
         };
         left.add(path, name, why);
         None
+    }
+}
+
+/// The volume that `name` means.
+fn volume<'v>(volumes: &'v [Volume], name: &str) -> Option<&'v Volume> {
+    match fstab::find(name, volumes) {
+        Found::One(index) => volumes.get(index),
+        _ => None,
     }
 }
 
@@ -122,7 +132,14 @@ fn fstab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
     for entry in table.entries().collect::<Vec<_>>() {
         // A drive for disks that come and go.
         let medium = entry.kind.split(',').any(|kind| matches!(kind, "iso9660" | "udf"));
-        if !medium && let Some(new) = knows.replacement(bench.volumes, &entry.spec, path, left) {
+        // The inspection has told of what is mounted and not there.
+        let told = entry.at.starts_with('/')
+            && entry.at != "/"
+            && volume(bench.volumes, &entry.spec).is_none();
+        if !medium
+            && !told
+            && let Some(new) = knows.replacement(bench.volumes, &entry.spec, path, left)
+        {
             table.set_spec(entry.line, &new);
         }
     }
@@ -144,10 +161,7 @@ fn crypttab(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
     let mut table = Table::parse(&text);
     for Crypt { line, spec, key, .. } in table.crypts().collect::<Vec<_>>() {
         // Only LUKS has a UUID that lasts; what is under a random key has a new one at each boot.
-        let volume = match devices::find(bench.volumes, &spec) {
-            Found::Volume(volume) => Some(volume),
-            _ => None,
-        };
+        let volume = volume(bench.volumes, &spec);
         if volume.is_some_and(|volume| volume.holds != Holds::Luks) || key.ends_with("random") {
             left.add(path, &spec, "what has no LUKS header has no UUID that lasts");
             continue;
@@ -185,17 +199,29 @@ fn command_lines(bench: &mut Bench<'_>, left: &mut Left) -> Result<()> {
 
 /// `GRUB_DISABLE_LINUX_UUID=true` would bring the names back with the next kernel.
 fn generated_names(bench: &mut Bench<'_>) -> Result<()> {
-    let path = "/etc/default/grub";
-    let Some(text) = bench.text(path)? else { return Ok(()) };
-    let mut new = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let value = line.trim_ascii().strip_prefix("GRUB_DISABLE_LINUX_UUID=");
-        if value.is_some_and(|value| value.trim_matches(['"', '\'']) == "true") {
-            new.push_str("#stratus: ");
+    let mut paths = vec![PathBuf::from("/etc/default/grub")];
+    paths.extend(bench.list("/etc/default/grub.d")?);
+    for path in paths {
+        let Some(text) = bench.text(&path)? else { continue };
+        let mut new = String::with_capacity(text.len());
+        for line in text.split_inclusive('\n') {
+            if disables_uuids(line) {
+                new.push_str("#stratus: ");
+            }
+            new.push_str(line);
         }
-        new.push_str(line);
+        bench.put(&path, &new, Attributes::root(0o644), "UUIDs are not disabled any more")?;
     }
-    bench.put(path, &new, Attributes::root(0o644), "GRUB_DISABLE_LINUX_UUID commented out")
+    Ok(())
+}
+
+fn disables_uuids(line: &str) -> bool {
+    let line = line.trim_ascii();
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let Some((name, value)) = line.split_once('=') else { return false };
+    let value = value.split([' ', '\t', '#', ';']).next().unwrap_or_default();
+    matches!(name, "GRUB_DISABLE_LINUX_UUID" | "GRUB_DISABLE_UUID")
+        && value.trim_matches(['"', '\'']) == "true"
 }
 
 /// LILO keeps the places of its files in its boot sector and cannot be changed without being run.
@@ -208,7 +234,7 @@ fn lilo(bench: &Bench<'_>, left: &mut Left) -> Result<()> {
     let values = text.lines().filter_map(|line| line.split('#').next()?.split_once('='));
     for (key, value) in values {
         let name = value.trim_ascii().trim_matches('"');
-        if matches!(key.trim_ascii(), "root" | "boot") && devices::is_device(name) {
+        if matches!(key.trim_ascii(), "root" | "boot") && fstab::is_of_bus(name) {
             let why = "LILO has to be run to change it";
             left.add(Path::new(path), name, why);
         }

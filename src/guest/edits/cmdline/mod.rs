@@ -63,7 +63,7 @@ pub fn edit(
 pub fn add(
     bench: &mut Bench<'_>,
     action: &str,
-    missing: fn(&str) -> Vec<&'static str>,
+    missing: &dyn Fn(&str) -> Vec<&'static str>,
 ) -> Result<bool> {
     let mut boots = false;
     for (path, style) in files::all(bench)? {

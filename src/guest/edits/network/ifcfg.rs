@@ -17,8 +17,8 @@ struct Dialect {
     wanted: &'static [(&'static str, &'static str)],
     /// What another card is to have, so that nothing waits for it.
     off: (&'static str, &'static str),
-    /// A file with a route that belongs to the fixed address, and how such a line begins.
-    route: (&'static str, &'static [&'static str]),
+    /// Files with what belongs to the fixed address, and how such a line begins.
+    others: &'static [(&'static str, &'static [&'static str])],
 }
 
 const DIALECTS: &[Dialect] = &[
@@ -27,21 +27,24 @@ const DIALECTS: &[Dialect] = &[
         is: |text| value(text, "DHCP").is_none(),
         wanted: &[("DEVICE", "eth0"), ("BOOTPROTO", "dhcp"), ("ONBOOT", "yes")],
         off: ("ONBOOT", "no"),
-        route: ("/etc/sysconfig/network", &["GATEWAY=", "GATEWAYDEV="]),
+        others: &[("/etc/sysconfig/network", &["GATEWAY=", "GATEWAYDEV="])],
     },
     Dialect {
         folder: "/etc/sysconfig/network-scripts",
         is: |text| value(text, "DHCP").is_some(),
         wanted: &[("ENABLE", "yes"), ("DHCP", "yes")],
         off: ("ENABLE", "no"),
-        route: ("/etc/sysconfig/network", &[]),
+        others: &[],
     },
     Dialect {
         folder: "/etc/sysconfig/network",
         is: |_| true,
         wanted: &[("BOOTPROTO", "dhcp"), ("STARTMODE", "auto")],
         off: ("STARTMODE", "off"),
-        route: ("/etc/sysconfig/network/routes", &["default "]),
+        others: &[
+            ("/etc/sysconfig/network/routes", &["default "]),
+            ("/etc/sysconfig/network/config", &["NETCONFIG_DNS_STATIC_SERVERS="]),
+        ],
     },
 ];
 
@@ -49,6 +52,9 @@ const DIALECTS: &[Dialect] = &[
 const ADDRESS: &[&str] =
     &["IPADDR", "NETMASK", "PREFIX", "GATEWAY", "NETWORK", "BROADCAST", "CIDRLEN"];
 const MAC: &[&str] = &["HWADDR", "MACADDR", "LLADDR"];
+
+/// How a name of SUSE's files by a MAC address begins.
+const BY_MAC: &str = "eth-id-";
 
 /// Keys, or values of TYPE, by which a card is part of something larger.
 const DESIGNS: &[&str] =
@@ -62,12 +68,35 @@ struct File {
 }
 
 impl File {
-    fn must_change(&self) -> bool {
-        is_predictable(&self.card)
-            || keys(&self.text).any(|(key, value)| {
-                MAC.contains(&key) || (key.starts_with("IPADDR") && !value.is_empty())
-            })
+    /// `None` for what is no card's: a bridge, an alias such as `eth0:1`, a copy.
+    fn new(path: &Path, text: String) -> Option<Self> {
+        // The names that the scripts skip, too.
+        let kept = ["~", ".bak", ".orig", ".rpmnew", ".rpmsave", ".rpmorig", "-orig"];
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let name = name.strip_prefix("ifcfg-").filter(|name| *name != "lo")?;
+        let alias = name.contains(':') && !name.starts_with(BY_MAC);
+        if alias || kept.iter().any(|end| name.ends_with(end)) {
+            return None;
+        }
+        let card = value(&text, "DEVICE").unwrap_or(name).to_owned();
+        let ethernet = value(&text, "TYPE") == Some("Ethernet") || value(&text, "HWADDR").is_some();
+        let is = is_card(&card) || (ethernet && value(&text, "DEVICE").is_none());
+        is.then(|| File { path: path.to_owned(), text, card })
     }
+    fn is_static(&self) -> bool {
+        keys(&self.text).any(|(key, value)| key.starts_with("IPADDR") && !value.is_empty())
+    }
+    fn must_change(&self) -> bool {
+        let has_mac = keys(&self.text).any(|(key, _)| MAC.contains(&key));
+        is_predictable(&self.card) || has_mac || self.is_static()
+    }
+    fn design(&self) -> Option<&str> {
+        keys(&self.text).map(|(key, _)| key).find(|key| DESIGNS.contains(key))
+    }
+}
+
+pub(super) fn is_tied(path: &Path, text: &str) -> bool {
+    File::new(path, text.to_owned()).is_some_and(|file| file.must_change())
 }
 
 /// The assignments that are no comments; values without quotes.
@@ -92,33 +121,23 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
 fn in_folder(bench: &mut Bench<'_>, findings: &mut Findings, dialect: &Dialect) -> Result<()> {
     let mut files = Vec::new();
     for path in super::some(bench, dialect.folder)? {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        // The names that the scripts skip, too.
-        let kept = ["~", ".bak", ".orig", ".rpmnew", ".rpmsave", ".rpmorig", "-orig"];
-        let Some(name) = name.strip_prefix("ifcfg-") else { continue };
-        if kept.iter().any(|end| name.ends_with(end)) || name.contains(':') || name == "lo" {
-            continue;
-        }
-        let Some(text) = super::small_text(bench, &path)?.filter(|text| (dialect.is)(text)) else {
-            continue;
-        };
-        if let Some((design, _)) = keys(&text).find(|(key, _)| DESIGNS.contains(key)) {
-            complex(bench, &path, design);
-            return Ok(());
-        }
-        let card = value(&text, "DEVICE").unwrap_or(name).to_owned();
-        let ethernet = value(&text, "TYPE") == Some("Ethernet") || value(&text, "HWADDR").is_some();
-        if is_card(&card) || (ethernet && value(&text, "DEVICE").is_none()) {
-            files.push(File { path, text, card });
-        }
+        let text = super::small_text(bench, &path)?.filter(|text| (dialect.is)(text));
+        files.extend(text.and_then(|text| File::new(&path, text)));
     }
-    if !files.iter().any(File::must_change) {
+    // Who has eth1 only had another card before: a rule of udev gave this one the next number. A
+    // file without a card's name is for any card.
+    let lost = !files.iter().any(|file| file.card == "eth0" || !is_card(&file.card));
+    let must_change = |file: &File| lost || file.must_change();
+    if !files.iter().any(must_change) {
+        return Ok(());
+    }
+    if let Some((path, design)) = files.iter().find_map(|file| Some((&file.path, file.design()?))) {
+        complex(bench, path, design);
         return Ok(());
     }
     let chosen = files.iter().position(|file| file.card == "eth0").unwrap_or(0);
-    for (i, file) in files.iter().enumerate().filter(|(_, file)| file.must_change()) {
-        if is_predictable(&file.card) {
+    for (i, file) in files.iter().enumerate().filter(|(_, file)| must_change(file)) {
+        if is_predictable(&file.card) || lost {
             findings.gone.insert(file.card.clone());
         }
         if i == chosen {
@@ -130,7 +149,10 @@ fn in_folder(bench: &mut Bench<'_>, findings: &mut Findings, dialect: &Dialect) 
             bench.put(&file.path, &text, Attributes::root(0o644), action)?;
         }
     }
-    routes(bench, dialect)
+    match files.iter().any(File::is_static) {
+        true => others(bench, dialect),
+        false => Ok(()),
+    }
 }
 
 fn eth0(bench: &mut Bench<'_>, dialect: &Dialect, file: &File) -> Result<()> {
@@ -138,7 +160,10 @@ fn eth0(bench: &mut Bench<'_>, dialect: &Dialect, file: &File) -> Result<()> {
     for line in file.text.split_inclusive('\n') {
         let key = assignment(line).map_or("", |(key, _)| key);
         let fixed = ADDRESS.iter().any(|start| key.starts_with(start));
-        if fixed || MAC.contains(&key) || key == "UUID" {
+        // Name servers of the old network, and the refusal of those that DHCP gives.
+        let servers = key.strip_prefix("DNS").is_some_and(|n| n.parse::<u8>().is_ok());
+        let servers = file.is_static() && (servers || key == "PEERDNS");
+        if fixed || servers || MAC.contains(&key) || key == "UUID" {
             text.push_str(MARK);
         }
         text.push_str(line);
@@ -174,16 +199,24 @@ fn with(text: &str, wanted: &[(&str, &str)]) -> String {
     new
 }
 
-/// The way out of the old network is none of the new one's.
-fn routes(bench: &mut Bench<'_>, dialect: &Dialect) -> Result<()> {
-    let (path, starts) = dialect.route;
-    let Some(text) = bench.text(path)? else { return Ok(()) };
-    let mut new = String::with_capacity(text.len() + 64);
-    for line in text.split_inclusive('\n') {
-        if starts.iter().any(|start| line.starts_with(start)) {
-            new.push_str(MARK);
+/// The way out of the old network, and its name servers, are none of the new one's.
+fn others(bench: &mut Bench<'_>, dialect: &Dialect) -> Result<()> {
+    for (path, starts) in dialect.others {
+        let Some(text) = bench.text(path)? else { continue };
+        let mut new = String::with_capacity(text.len() + 64);
+        for line in text.split_inclusive('\n') {
+            let empty = assignment(line).is_some_and(|(_, value)| value.is_empty());
+            if !empty && starts.iter().any(|start| line.starts_with(start)) {
+                new.push_str(MARK);
+            }
+            new.push_str(line);
         }
-        new.push_str(line);
+        bench.put(
+            path,
+            &new,
+            Attributes::root(0o644),
+            "what belongs to the old address commented out",
+        )?;
     }
-    bench.put(path, &new, Attributes::root(0o644), "default route commented out")
+    Ok(())
 }

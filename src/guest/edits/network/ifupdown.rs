@@ -103,6 +103,10 @@ fn design(text: &str) -> Option<&str> {
     })
 }
 
+pub(super) fn is_tied(text: &str) -> bool {
+    ifaces(text).iter().any(|iface| is_card(iface.card()) && iface.must_change())
+}
+
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
     let Some(main) = super::small_text(bench, Path::new(MAIN))? else { return Ok(()) };
     let mut paths = vec![PathBuf::from(MAIN)];
@@ -118,7 +122,10 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
     }
     let all: Vec<Iface> = files.iter().flat_map(|(_, text)| ifaces(text)).collect();
     let cards: Vec<&Iface> = all.iter().filter(|iface| is_card(iface.card())).collect();
-    if !cards.iter().any(|iface| iface.must_change()) {
+    // Who has eth1 only had another card before: a rule of udev gave this one the next number.
+    let lost = !cards.iter().any(|iface| iface.card() == "eth0");
+    let must_change = |iface: &Iface| lost || iface.must_change();
+    if !cards.iter().any(|iface| must_change(iface)) {
         return Ok(());
     }
     for (path, text) in &files {
@@ -130,12 +137,12 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
     let chosen = cards.iter().find(|iface| iface.card() == "eth0").or(cards.first());
     let Some(chosen) = chosen.map(|iface| iface.card().to_owned()) else { return Ok(()) };
     findings.renamed |= is_predictable(&chosen);
-    let gone = cards.iter().map(|iface| iface.card()).filter(|name| is_predictable(name));
+    let gone = cards.iter().map(|iface| iface.card()).filter(|name| lost || is_predictable(name));
     findings.gone.extend(gone.map(str::to_owned));
     let mut change = Change {
         out: cards
             .iter()
-            .filter(|i| i.must_change() && i.card() != chosen)
+            .filter(|i| must_change(i) && i.card() != chosen)
             .map(|i| i.card().to_owned())
             .collect(),
         chosen,
@@ -169,6 +176,18 @@ fn starts_eth0(text: &str) -> bool {
 /// A logical line as comments.
 fn commented(line: &str) -> String {
     line.split_inclusive('\n').map(mark).collect()
+}
+
+/// An option with `eth0` for the name that the card had: `up ip route add … dev enp0s3`.
+fn renamed(line: &str, name: &str) -> String {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut new = String::with_capacity(line.len());
+    for word in line.split_inclusive(|c| !inside(c)) {
+        let (word, end) = word.split_at(word.trim_end_matches(|c| !inside(c)).len());
+        new.push_str(if word == name { "eth0" } else { word });
+        new.push_str(end);
+    }
+    new
 }
 
 struct Change {
@@ -214,7 +233,7 @@ impl Change {
             } else if fate == Fate::Drop || (fate == Fate::KeepButMac && *word == "hwaddress") {
                 new.push_str(&commented(line));
             } else {
-                new.push_str(line);
+                new.push_str(&renamed(line, &self.chosen));
             }
         }
         new

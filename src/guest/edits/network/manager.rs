@@ -28,29 +28,39 @@ fn entries(text: &str) -> impl Iterator<Item = (&str, &str, &str, &str)> {
 /// Sections of an Ethernet card, today's name and the older one.
 const ETHERNET: [&str; 2] = ["ethernet", "802-3-ethernet"];
 
+/// Sections with a fixed address.
+fn manual(text: &str) -> BTreeSet<&str> {
+    let manual = entries(text).filter(|(_, _, key, value)| (*key, *value) == ("method", "manual"));
+    manual.map(|(_, section, ..)| section).collect()
+}
+
+/// Whether an entry holds on the old machine only.
+fn drops(manual: &BTreeSet<&str>, section: &str, key: &str, value: &str) -> bool {
+    match section {
+        "connection" => key == "interface-name" && is_predictable(value),
+        _ if ETHERNET.contains(&section) => key == "mac-address",
+        "ipv4" | "ipv6" => {
+            manual.contains(section)
+                && (matches!(key, "method" | "gateway" | "dns") || key.starts_with("address"))
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn is_tied(text: &str) -> bool {
+    let ethernet = entries(text).any(|(_, section, key, value)| {
+        section == "connection" && key == "type" && ETHERNET.contains(&value)
+    });
+    let manual = manual(text);
+    ethernet && entries(text).any(|(_, section, key, value)| drops(&manual, section, key, value))
+}
+
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
     for path in super::some(bench, "/etc/NetworkManager/system-connections")? {
-        let Some(text) = super::small_text(bench, &path)? else { continue };
-        let ethernet = entries(&text).any(|(_, section, key, value)| {
-            section == "connection" && key == "type" && ETHERNET.contains(&value)
-        });
-        let manual: BTreeSet<&str> = entries(&text)
-            .filter(|(_, _, key, value)| (*key, *value) == ("method", "manual"))
-            .map(|(_, section, ..)| section)
-            .collect();
-        let drop = |section: &str, key: &str, value: &str| match section {
-            "connection" => key == "interface-name" && is_predictable(value),
-            _ if ETHERNET.contains(&section) => key == "mac-address",
-            "ipv4" | "ipv6" => {
-                manual.contains(section)
-                    && (key == "method" || key == "gateway" || key.starts_with("address"))
-            }
-            _ => false,
-        };
-        let drops = |(_, section, key, value): (_, &str, &str, &str)| drop(section, key, value);
-        if !ethernet || !entries(&text).any(drops) {
+        let Some(text) = super::small_text(bench, &path)?.filter(|text| is_tied(text)) else {
             continue;
-        }
+        };
+        let manual = manual(&text);
         let part = |(_, section, key, _): &(_, &str, &str, _)| {
             *section == "connection" && matches!(*key, "master" | "slave-type" | "controller")
         };
@@ -60,7 +70,7 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
         }
         let mut new = String::with_capacity(text.len() + 64);
         for (line, section, key, value) in entries(&text) {
-            if !drop(section, key, value) {
+            if !drops(&manual, section, key, value) {
                 new.push_str(line);
                 continue;
             }

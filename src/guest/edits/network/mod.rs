@@ -11,6 +11,7 @@ mod ifupdown;
 mod manager;
 mod netplan;
 mod networkd;
+mod other;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Bench, Edit, cmdline};
 use crate::error::Result;
+use crate::guest::tree::Tree;
 
 /// The edit.
 pub const EDIT: Edit = Edit {
@@ -31,9 +33,9 @@ pub const EDIT: Edit = Edit {
 /// What was found in the guest's configuration.
 #[derive(Default)]
 struct Findings {
-    /// Names that cards have in VirtualBox only, and that a file spoke of.
+    /// Names that cards do not have any more, and that a file spoke of.
     gone: BTreeSet<String>,
-    /// Whether a file speaks of eth0 now that did not.
+    /// Whether a file speaks of eth0 now that spoke of a card by its slot.
     renamed: bool,
 }
 
@@ -44,10 +46,111 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     netplan::dhcp(bench, &mut findings)?;
     networkd::dhcp(bench, &mut findings)?;
     manager::dhcp(bench, &mut findings)?;
-    if findings.renamed {
+    other::tell(bench)?;
+    if findings.renamed || (names_eth(bench)? && slots_give_names(bench)?) {
         kernel_names(bench)?;
     }
     firewalls(bench, &findings.gone)
+}
+
+/// Folders with the files of the network's configuration, and how the names of those begin.
+const FOLDERS: [(&str, &str); 8] = [
+    ("/etc/network/interfaces.d", ""),
+    ("/etc/sysconfig/network-scripts", "ifcfg-"),
+    ("/etc/sysconfig/network", "ifcfg-"),
+    ("/etc/NetworkManager/system-connections", ""),
+    ("/etc/netplan", ""),
+    ("/etc/systemd/network", ""),
+    ("/etc/wicked/ifconfig", ""),
+    ("/etc/netctl", ""),
+];
+/// Such files elsewhere.
+const FILES: [&str; 4] =
+    ["/etc/network/interfaces", "/etc/conf.d/net", "/etc/dhcpcd.conf", "/etc/rc.d/rc.inet1.conf"];
+
+/// The files of the network's configuration, of every family, that may be there.
+///
+/// # Errors
+/// Those of the guest's file system.
+pub fn files(tree: &dyn Tree) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    for (folder, start) in FOLDERS {
+        let names = tree.list(Path::new(folder))?.into_iter().take(MAX_FILES);
+        let names = names.filter(|name| name.to_string_lossy().starts_with(start));
+        paths.extend(
+            names.filter(|name| name != "ifcfg-lo").map(|name| Path::new(folder).join(name)),
+        );
+    }
+    Ok(paths)
+}
+
+/// Whether a file with this text holds on the old machine only: by a card's name that says where it
+/// is plugged in, a MAC address, or a fixed address.
+pub fn is_tied(path: &Path, text: &str) -> bool {
+    let ends = |end: &str| path.extension().is_some_and(|found| found == end);
+    if path.starts_with("/etc/network") {
+        ifupdown::is_tied(text)
+    } else if path.starts_with("/etc/sysconfig") {
+        ifcfg::is_tied(path, text)
+    } else if path.starts_with("/etc/netplan") {
+        ends("yaml") && netplan::is_tied(text)
+    } else if path.starts_with("/etc/NetworkManager") {
+        manager::is_tied(text)
+    } else if path.starts_with("/etc/systemd/network") && ends("network") {
+        networkd::is_tied(text)
+    } else {
+        other::is_tied(text)
+    }
+}
+
+/// Whether the configuration, as it is now, speaks of a card by the kernel's name.
+fn names_eth(bench: &Bench<'_>) -> Result<bool> {
+    for path in files(&*bench.tree)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(text) = small_text(bench, &path)? else { continue };
+        let lines = text.lines().map(str::trim_ascii).filter(|line| !line.starts_with('#'));
+        // What a connection is called says nothing of its card.
+        let lines = lines.filter(|line| !line.starts_with("id=") && !line.starts_with("NAME="));
+        let words = |line: &str| {
+            line.split(|c: char| !c.is_ascii_alphanumeric())
+                .any(|word| word.starts_with("eth") && is_card(word))
+        };
+        if name.strip_prefix("ifcfg-").is_some_and(is_card) || lines.into_iter().any(words) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Rules by which udev gives cards names that say where they are plugged in, and where a link of
+/// the same name goes before them (systemd.link(5)); the others are those before it.
+const SLOT_RULES: [(&str, &str); 3] = [
+    ("systemd/network/99-default.link", "/etc/systemd/network/99-default.link"),
+    ("udev/rules.d/80-net-name-slot.rules", "/etc/udev/rules.d/80-net-name-slot.rules"),
+    ("udev/rules.d/80-net-setup-link.rules", "/etc/udev/rules.d/80-net-setup-link.rules"),
+];
+
+/// The links to make over the rules that are there.
+fn slot_rules(bench: &Bench<'_>) -> Result<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for (rule, place) in SLOT_RULES {
+        if bench.exists(format!("/usr/lib/{rule}"))? || bench.exists(format!("/lib/{rule}"))? {
+            found.push(place);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether cards get such names: there is a rule, and none that somebody has put a link over.
+fn slots_give_names(bench: &Bench<'_>) -> Result<bool> {
+    let rules = slot_rules(bench)?;
+    for place in &rules {
+        let target = bench.tree.read_link(Path::new(place))?;
+        if target.is_some_and(|target| target == Path::new("/dev/null")) {
+            return Ok(false);
+        }
+    }
+    Ok(!rules.is_empty())
 }
 
 /// What a line that is not wanted any more begins with.
@@ -105,26 +208,20 @@ fn complex(bench: &mut Bench<'_>, path: &Path, what: &str) {
     bench.warn("network-complex", message);
 }
 
-/// Makes the kernel's names, eth0 and so on, those of the cards.
+/// Makes the kernel's names, eth0 and so on, those of the cards. A virtual machine has none that
+/// biosdevname would name, so that `net.ifnames=0` alone is enough where somebody put it.
 fn kernel_names(bench: &mut Bench<'_>) -> Result<()> {
-    let own = cmdline::add(bench, "net.ifnames=0 biosdevname=0 added", |words| {
-        let wanted = ["net.ifnames=0", "biosdevname=0"].into_iter();
-        wanted.filter(|word| !cmdline::has_word(words, word)).collect()
-    })?;
+    let missing = |words: &str| match cmdline::has_word(words, "net.ifnames=0") {
+        true => vec![],
+        false => vec!["net.ifnames=0", "biosdevname=0"],
+    };
+    let own = cmdline::add(bench, "net.ifnames=0 biosdevname=0 added", &missing)?;
     if own {
         return Ok(());
     }
-    // Without a boot loader of its own the guest can only tell udev: a link of systemd's name over
-    // its rule (systemd.link(5)), or over the rule that udev had before that.
-    for (rule, place) in [
-        ("systemd/network/99-default.link", "/etc/systemd/network/99-default.link"),
-        ("udev/rules.d/80-net-name-slot.rules", "/etc/udev/rules.d/80-net-name-slot.rules"),
-        ("udev/rules.d/80-net-setup-link.rules", "/etc/udev/rules.d/80-net-setup-link.rules"),
-    ] {
-        let usr = bench.exists(format!("/usr/lib/{rule}"))?;
-        if usr || bench.exists(format!("/lib/{rule}"))? {
-            bench.link(place, "/dev/null", "network cards keep the kernel's names")?;
-        }
+    // Without a boot loader of its own the guest can only tell udev.
+    for place in slot_rules(bench)? {
+        bench.link(place, "/dev/null", "network cards keep the kernel's names")?;
     }
     Ok(())
 }

@@ -22,16 +22,14 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
             continue;
         }
         let Some(text) = super::small_text(bench, &path)? else { continue };
-        let must_change = lines(&text).any(is_finding);
-        let keys = lines(&text).filter_map(key);
-        if let Some(design) = keys.into_iter().find(|key| DESIGNS.contains(key)) {
-            if must_change {
-                complex(bench, &path, design);
-            }
-            return Ok(());
-        }
-        if must_change {
+        if is_tied(&text) {
             old.push((path, text));
+        }
+    }
+    for (path, text) in &old {
+        if let Some(design) = lines(text).filter_map(key).find(|key| DESIGNS.contains(key)) {
+            complex(bench, path, design);
+            return Ok(());
         }
     }
     if old.is_empty() {
@@ -54,6 +52,10 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
     );
     // netplan warns of files that others may read.
     bench.put(OURS, &ours, Attributes::root(0o600), "DHCP on each Ethernet card")
+}
+
+pub(super) fn is_tied(text: &str) -> bool {
+    lines(text).any(is_finding)
 }
 
 /// Lines that say something, without white space around and without the dash of a list.

@@ -19,6 +19,20 @@ struct About {
     design: Option<&'static str>,
 }
 
+impl About {
+    fn slots(&self) -> impl Iterator<Item = &String> {
+        self.names.iter().filter(|name| is_predictable(name))
+    }
+    fn is_tied(&self) -> bool {
+        let ethernet = self.names.iter().all(|name| is_card(name) || is_pattern(name));
+        ethernet && (self.has_mac || self.is_static || self.slots().next().is_some())
+    }
+}
+
+pub(super) fn is_tied(text: &str) -> bool {
+    about(text).is_tied()
+}
+
 pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()> {
     for path in super::some(bench, "/etc/systemd/network")? {
         if path.extension().is_none_or(|end| end != "network") {
@@ -26,16 +40,14 @@ pub(super) fn dhcp(bench: &mut Bench<'_>, findings: &mut Findings) -> Result<()>
         }
         let Some(text) = super::small_text(bench, &path)? else { continue };
         let about = about(&text);
-        let ethernet = about.names.iter().all(|name| is_card(name) || is_pattern(name));
-        let slots: Vec<&String> = about.names.iter().filter(|name| is_predictable(name)).collect();
-        if !ethernet || !(about.has_mac || about.is_static || !slots.is_empty()) {
+        if !about.is_tied() {
             continue;
         }
         if let Some(design) = about.design {
             complex(bench, &path, design);
             continue;
         }
-        findings.gone.extend(slots.into_iter().cloned());
+        findings.gone.extend(about.slots().cloned());
         let action = "any Ethernet card by DHCP; what was there commented out";
         bench.put(&path, &rewritten(&text, &about), Attributes::root(0o644), action)?;
     }
@@ -78,7 +90,7 @@ fn about(text: &str) -> About {
 }
 
 fn rewritten(text: &str, about: &About) -> String {
-    let renames = about.has_mac || about.names.iter().any(|name| is_predictable(name));
+    let renames = about.has_mac || about.slots().next().is_some();
     let mut new = String::with_capacity(text.len() + 64);
     let mut inside = "";
     let (mut matched, mut asked) = (false, false);
@@ -99,9 +111,8 @@ fn rewritten(text: &str, about: &About) -> String {
         }
         let drop = match (inside, assignment(line)) {
             ("Match", Some(("Name" | "MACAddress" | "PermanentMACAddress", _))) => renames,
-            ("Network", Some(("Address" | "Gateway", _))) | ("Address" | "Route", Some(_)) => {
-                about.is_static
-            }
+            ("Network", Some(("Address" | "Gateway" | "DNS", _)))
+            | ("Address" | "Route", Some(_)) => about.is_static,
             ("Network", Some(("DHCP", _))) => true,
             _ => false,
         };

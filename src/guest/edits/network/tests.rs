@@ -1,4 +1,5 @@
 mod interfaces;
+mod names;
 
 use proptest::prelude::*;
 
@@ -100,7 +101,7 @@ fn networkd() {
     let (new, codes) = file(path, text);
     let live: Vec<&str> =
         new.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    let expected = ["[Match]", "Name=en* eth*", "[Network]", "DHCP=yes", "DNS=10.0.0.1"];
+    let expected = ["[Match]", "Name=en* eth*", "[Network]", "DHCP=yes"];
     assert_eq!((live.as_slice(), codes.len()), (&expected[..], 0));
     assert!(new.contains("#stratus: Address=10.0.0.5/24\n"));
 
@@ -135,7 +136,6 @@ fn network_manager() {
         "type=ethernet",
         "[ethernet]",
         "[ipv4]",
-        "dns=10.0.0.1;",
         "method=auto",
         "[ipv6]",
         "method=auto",
@@ -169,14 +169,8 @@ fn rhel() {
     edited(&mut tree);
     let new = tree.text(&format!("{folder}/ifcfg-eth0")).unwrap();
     let live: Vec<&str> = new.lines().filter(|line| !line.starts_with('#')).collect();
-    let expected = [
-        "TYPE=\"Ethernet\"",
-        "NAME=\"enp0s3\"",
-        "ONBOOT=\"yes\"",
-        "DNS1=10.0.0.1",
-        "DEVICE=eth0",
-        "BOOTPROTO=dhcp",
-    ];
+    let expected =
+        ["TYPE=\"Ethernet\"", "NAME=\"enp0s3\"", "ONBOOT=\"yes\"", "DEVICE=eth0", "BOOTPROTO=dhcp"];
     assert_eq!(live, expected);
     assert_eq!(tree.text(&format!("{folder}/ifcfg-enp0s3")), None);
     let second = tree.text(&format!("{folder}/ifcfg-enp0s8")).unwrap();
@@ -213,6 +207,10 @@ fn old_rhel_suse_and_ttylinux() {
             "BOOTPROTO='static'\nIPADDR='10.0.0.5/24'\nSTARTMODE='auto'\n",
         ),
         ("/etc/sysconfig/network/ifcfg-lo", "IPADDR=127.0.0.1/8\n"),
+        (
+            "/etc/sysconfig/network/config",
+            "NETCONFIG_DNS_POLICY=\"auto\"\nNETCONFIG_DNS_STATIC_SERVERS=\"10.0.0.1\"\n",
+        ),
         ("/etc/sysconfig/network/routes", "default 10.0.0.1 - -\n10.1.0.0/16 10.0.0.2 - -\n"),
     ]);
     edited(&mut tree);
@@ -220,6 +218,8 @@ fn old_rhel_suse_and_ttylinux() {
         tree.text("/etc/sysconfig/network/ifcfg-eth0").unwrap(),
         "#stratus: BOOTPROTO='static'\n#stratus: IPADDR='10.0.0.5/24'\nSTARTMODE='auto'\nBOOTPROTO=dhcp\n"
     );
+    let config = tree.text("/etc/sysconfig/network/config").unwrap();
+    assert!(config.ends_with("\n#stratus: NETCONFIG_DNS_STATIC_SERVERS=\"10.0.0.1\"\n"));
     let routes = tree.text("/etc/sysconfig/network/routes").unwrap();
     assert_eq!(routes, "#stratus: default 10.0.0.1 - -\n10.1.0.0/16 10.0.0.2 - -\n");
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::guest::edits::boot_trial::{Outcome, facts, run as trial};
 use crate::guest::edits::cmdline::samples;
-use crate::guest::memory::MemoryTree;
+use crate::guest::facts::Facts;
+use crate::guest::memory::{Entry, MemoryTree};
 
 fn edited(init: Init, tree: &mut MemoryTree) -> Outcome {
     trial(&EDIT, tree, &facts(init), &[])
@@ -115,4 +116,43 @@ fn upstart_and_securetty() {
 fn systemd_needs_no_login() {
     let mut tree = MemoryTree::of(&[("/etc/inittab", "x\n"), ("/sbin/getty", "")]);
     assert_eq!(edited(Init::Systemd, &mut tree).paths().len(), 0);
+}
+
+/// RHEL 6 is Upstart behind the scripts of SysV; its inittab has the runlevel only.
+#[test]
+fn rhel_6_starts_a_login_by_itself() {
+    let mut tree = MemoryTree::of(&[
+        ("/etc/inittab", "id:3:initdefault:\n"),
+        ("/etc/init/serial.conf", "start on fedora.serial-console-available *\n"),
+        ("/sbin/agetty", ""),
+    ]);
+    assert_eq!(edited(Init::Sysv, &mut tree).paths().len(), 0);
+}
+
+#[test]
+fn other_processors_have_other_lines() {
+    let with = |arch: &str| {
+        let mut tree = MemoryTree::of(&[
+            ("/boot/grub/grub.cfg", "linux /v\n"),
+            ("/etc/inittab", "x\n"),
+            ("/sbin/getty", ""),
+        ]);
+        let facts = Facts { os_arch: Some(arch.to_owned()), ..facts(Init::Openrc) };
+        trial(&EDIT, &mut tree, &facts, &[]);
+        (tree.text("/boot/grub/grub.cfg").unwrap(), tree.text("/etc/inittab").unwrap())
+    };
+    let (line, login) = with("aarch64");
+    assert_eq!(line, "linux /v console=tty0 console=ttyAMA0,115200\n");
+    assert!(login.ends_with("-L ttyAMA0 115200 vt100\n"), "{login}");
+    assert_eq!(with("s390x"), ("linux /v\n".to_owned(), "x\n".to_owned()));
+}
+
+#[test]
+fn runit_of_void() {
+    let mut tree = MemoryTree::of(&[("/etc/sv/agetty-ttyS0/run", "#!/bin/sh\n")]);
+    assert_eq!(edited(Init::Runit, &mut tree).paths().len(), 0);
+    tree.dir("/etc/runit/runsvdir/default");
+    let link = "/etc/runit/runsvdir/default/agetty-ttyS0";
+    assert_eq!(edited(Init::Runit, &mut tree).paths(), [link]);
+    assert_eq!(tree.0[Path::new(link)], Entry::Link("/etc/sv/agetty-ttyS0".into()));
 }

@@ -110,6 +110,13 @@ impl<'b> Esp<'_, 'b> {
         Ok(names)
     }
 
+    /// The first bytes of a file, at most `len`.
+    pub(super) fn head(&self, path: &str, len: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.root.open_file(path)?.take(len).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Copies a file to a new one; the last folder on its way is made.
     pub(super) fn copy(&self, from: &str, to: &str) -> io::Result<()> {
         let mut bytes = Vec::new();

@@ -16,6 +16,7 @@ use std::path::Path;
 use super::{Bench, Edit};
 use crate::error::Result;
 use crate::guest::volumes::{Holds, Volume};
+use crate::guest::{fstab, text};
 use fat::{Esp, Failure};
 
 /// The edit.
@@ -33,7 +34,15 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     let volumes = bench.volumes;
     for volume in volumes.iter().filter(|v| v.esp && v.holds == Holds::Fat && v.refused.is_none()) {
         match on(bench, volume) {
-            Ok(copied) => {
+            Ok((copied, menus)) => {
+                for path in menus {
+                    let message = format!(
+                        "{}: {path} is a boot menu which boot-uuid, network-dhcp and \
+                         serial-console do not change: do it by hand, or start by a menu in /boot",
+                        volume.name
+                    );
+                    bench.warn("esp-menu", message);
+                }
                 for (from, to) in copied {
                     bench.record(Path::new(&volume.name), format!("{from} copied to {to}"));
                 }
@@ -48,8 +57,12 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What was copied, from and to; and paths of menus.
+type Seen = (Vec<(String, String)>, Vec<String>);
+
 /// Copies what is missing on one EFI system partition. All of it, or nothing.
-fn on(bench: &Bench<'_>, volume: &Volume) -> std::result::Result<Vec<(String, String)>, Failure> {
+/// Returns what was copied, and the menus there that edits would have to change.
+fn on(bench: &Bench<'_>, volume: &Volume) -> std::result::Result<Seen, Failure> {
     let os = bench.facts.os.as_deref().unwrap_or_default().to_lowercase();
     fat::with(volume.block.as_ref(), |esp| {
         let mut copied = Vec::new();
@@ -65,8 +78,35 @@ fn on(bench: &Bench<'_>, volume: &Volume) -> std::result::Result<Vec<(String, St
                 }
             }
         }
-        Ok(copied)
+        Ok((copied, menus(esp)?))
     })
+}
+
+/// Bytes of a menu that are looked at.
+const MAX_MENU: u64 = 1 << 20;
+
+/// The `grub.cfg` of CentOS 7 and older Fedoras: a menu that starts kernels, not only a pointer to
+/// one in `/boot`. One that has a serial console, and no name of a disk that depends on the bus,
+/// is as it should be.
+fn menus(esp: &Esp<'_, '_>) -> std::io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for vendor in esp.folders("EFI")? {
+        let path = format!("EFI/{vendor}/grub.cfg");
+        if !esp.is_file(&path)? {
+            continue;
+        }
+        let text = text::decode(&esp.head(&path, MAX_MENU)?);
+        let lines = text.lines().map(str::trim_ascii).filter(|line| !line.starts_with('#'));
+        let lines = lines.filter(|line| line.contains("root=") && !line.starts_with("set root="));
+        let done = |line: &str| {
+            let value = |word: &str| fstab::is_of_bus(word.split_once('=').map_or("", |(_, v)| v));
+            line.contains("console=tty") && !line.split_ascii_whitespace().any(value)
+        };
+        if lines.into_iter().any(|line| !done(line)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// What to copy for an architecture: from, to.

@@ -126,7 +126,7 @@ fn shared_folders_do_not_stop_the_boot() {
     edited(&mut tree);
     let expected = text
         .replace("uid=1000", "uid=1000,nofail,noauto")
-        .replace("s2 vboxsf", "s2 vboxsf\tnofail,noauto")
+        .replace("s2 vboxsf", "s2 vboxsf nofail,noauto")
         .replace("vboxsf noauto", "vboxsf noauto,nofail");
     assert_eq!(tree.text("/etc/fstab").unwrap(), expected);
     let folder = tempfile::tempdir().unwrap();

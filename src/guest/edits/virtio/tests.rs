@@ -18,7 +18,7 @@ fn the_next_initramfs_has_them() {
         (outcome.paths(), outcome.codes()),
         (vec![DRACUT, INITRAMFS_TOOLS], vec!["virtio-missing"])
     );
-    assert!(outcome.warnings[0].message.contains("has to be on sata"));
+    assert!(outcome.warnings[0].message.contains("has to be on sata. For virtio run"));
     let lines = "virtio_pci\nvirtio_blk\nvirtio_scsi\n";
     assert_eq!(tree.text(INITRAMFS_TOOLS).unwrap(), format!("{MODULES}\n{lines}"));
     // dracut's files are read by bash.

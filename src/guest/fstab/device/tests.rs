@@ -69,8 +69,6 @@ fn every_kind_of_name() {
     for (spec, found) in table {
         assert_eq!(find(spec, &volumes), found, "{spec}");
     }
-    assert_eq!(volume_for("/dev/hda2", &volumes).unwrap().name, "sda2");
-    assert!(volume_for("UUID=twin", &volumes).is_none());
 }
 
 /// Names that the volume itself says it has.
@@ -101,4 +99,18 @@ proptest! {
     fn any_name_is_survived(spec in "(/dev/)?(disk/by-label/|mapper/|UUID=|hda|nvme0n1)?[ -~é]{0,12}") {
         let _ = find(&spec, &volumes());
     }
+}
+
+#[test]
+fn names_that_depend_on_the_bus() {
+    let yes = "/dev/sda /dev/hdb12 /dev/vdc /dev/xvda1 /dev/nvme0n1p2 /dev/mmcblk0p1 /dev/sdab3 \
+        /dev/disk/by-id/ata-x-part1 /dev/disk/by-path/pci-x";
+    let no = "/dev/sdabcd1 /dev/sd /dev/sda1x /dev/sr0 /dev/hdparm /dev/vda/x sda1 UUID=x \
+        /dev/nvme /dev/nvme-fabrics /dev/disk/by-uuid/x /dev/disk/by-id/dm-uuid-LVM-x /dev/vg/lv";
+    for (names, of_bus) in [(yes, true), (no, false)] {
+        for name in names.split_whitespace() {
+            assert_eq!(is_of_bus(name), of_bus, "{name}");
+        }
+    }
+    assert!(!is_of_bus(""));
 }

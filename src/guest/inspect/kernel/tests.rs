@@ -130,8 +130,16 @@ fn what_cannot_be_read_is_unknown() {
     put(&mut tree, "/boot/initrd-5.0.img", archive(&["lib/modules/5.0/ata_piix.ko"]));
     let found = kernels(&tree).unwrap();
     assert!(found[0].drivers_known && found[0].drivers == ["ata_piix"]);
-    put(&mut tree, "/boot/initrd-5.0.img", archive(&["init"]));
-    assert!(!kernels(&tree).unwrap()[0].drivers_known);
+    // That of RHEL 5 has no folder for the version.
+    put(&mut tree, "/boot/initrd-5.0.img", archive(&["lib/ahci.ko", "lib/firmware/ata_piix.ko"]));
+    let found = kernels(&tree).unwrap();
+    assert!(found[0].drivers_known && found[0].drivers == ["ahci"]);
+    // Without any module it hides them, whatever is built in.
+    tree.file("/lib/modules/5.0/modules.builtin", "kernel/fs/ext4/ext4.ko\n", 0o644);
+    for names in [&["init", "lib/libc.so.6"][..], &["lib/modules/4.0/ahci.ko"]] {
+        put(&mut tree, "/boot/initrd-5.0.img", archive(names));
+        assert!(!kernels(&tree).unwrap()[0].drivers_known);
+    }
 }
 
 #[test]

@@ -150,7 +150,11 @@ fn a_network_that_is_tied() {
         ("/etc/sysconfig/network-scripts/ifup", "enp0s3", false),
         ("/etc/netplan/50.yaml", "    enp0s8:\n", true),
         ("/etc/netplan/50.yaml", "# enp0s8:\n  match: {name: \"e*\"}", false),
-        ("/etc/NetworkManager/system-connections/x.nmconnection", "interface-name=enp0s3", true),
+        (
+            "/etc/NetworkManager/system-connections/x.nmconnection",
+            "[connection]\ntype=ethernet\ninterface-name=enp0s3",
+            true,
+        ),
         ("/etc/systemd/network/1.link", "MACAddress=08:00:27:00:00:01", true),
         (
             "/etc/udev/rules.d/70-persistent-net.rules",
@@ -263,6 +267,6 @@ proptest::proptest! {
         assert!(found.found[0].0 == "/" && found.found.len() <= volumes.len());
         let candidates = [Candidate::look(Some(&tree), &volumes, 0).unwrap()];
         assert_eq!(choose_root(&candidates, None).unwrap(), 0);
-        assert!(!crate::guest::verdict::findings(&facts, &[], &[]).is_empty());
+        assert!(!crate::guest::verdict::findings(&facts, &[], &[], &[]).is_empty());
     }
 }
