@@ -195,6 +195,9 @@ impl Bench<'_> {
         if let Some(folder) = path.parent() {
             self.make_dirs(folder)?;
         }
+        if let Some(real) = self.tree.resolve(path)? {
+            self.warn_of_other_names(&real)?;
+        }
         self.tree.write(path, &bytes, new)?;
         self.record(path, action);
         Ok(())
@@ -204,11 +207,25 @@ impl Bench<'_> {
     pub fn remove(&mut self, path: impl AsRef<Path>, action: impl Into<String>) -> Result<()> {
         let path = path.as_ref();
         let Some(node) = self.tree.node(path)? else { return Ok(()) };
+        self.warn_of_other_names(path)?;
         if node.kind == NodeKind::Dir {
             self.tree.clear(path, &[])?;
         }
         self.tree.remove(path)?;
         self.record(path, action);
+        Ok(())
+    }
+
+    /// A file with several names keeps its content under the others.
+    fn warn_of_other_names(&mut self, path: &Path) -> Result<()> {
+        if self.node(path)?.is_some_and(|node| node.kind == NodeKind::File && node.links > 1) {
+            let path = path.display();
+            let message = format!(
+                "{path} in the guest has another name (a hard link), which keeps the old content: \
+                 find it with find -samefile, and remove it if it is a secret"
+            );
+            self.warn("hard-link", message);
+        }
         Ok(())
     }
 

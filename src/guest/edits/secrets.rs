@@ -5,6 +5,7 @@
 mod swap;
 mod system;
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::accounts::{Home, homes, shown};
@@ -90,16 +91,13 @@ fn empty(bench: &mut Bench<'_>, folder: &str) -> Result<()> {
         bench.warn("secrets-tmp", format!("{folder} leads to {real}, which was not emptied"));
         return Ok(());
     }
-    let before = bench.changes.len();
-    for inside in bench.list(&real)? {
-        // A file system of its own has lost+found, and its check wants it.
-        let mounted = bench.facts.mounts.iter().any(|on| Path::new(&on.at).starts_with(&inside));
-        if !mounted && inside.file_name().is_some_and(|name| name != "lost+found") {
-            bench.remove(inside, "")?;
-        }
+    // A file system of its own has lost+found, and its check wants it.
+    let mut keep = vec![OsString::from("lost+found")];
+    for mount in &bench.facts.mounts {
+        let below = Path::new(&mount.at).strip_prefix(&real).ok();
+        keep.extend(below.and_then(|rest| rest.iter().next()).map(OsString::from));
     }
-    let removed = bench.changes.len() - before;
-    bench.changes.truncate(before);
+    let removed = bench.tree.clear(&real, &keep)?;
     if removed > 0 {
         bench.record(&real, format!("emptied: {removed} entries"));
     }
