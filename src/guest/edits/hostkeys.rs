@@ -2,7 +2,7 @@
 //! private keys of every machine that starts from it.
 //!
 //! Keys go only where new ones come from at the next start: the guest's own units and scripts, or,
-//! on systemd, Upstart and Debian's SysV script, a few lines of this edit (Debian makes keys only
+//! on systemd, Upstart and with Debian's SysV script, a few lines of this edit (Debian makes keys only
 //! when the package is installed).
 
 use std::collections::BTreeSet;
@@ -98,7 +98,8 @@ fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     match bench.facts.init {
         Init::Systemd => with_systemd(bench, keygen).map(|()| true),
         Init::Upstart => with_upstart(bench, keygen),
-        Init::Sysv => with_sysv(bench, keygen),
+        // Debian's OpenRC has no script of its own for the server: it starts the SysV one.
+        Init::Sysv | Init::Openrc => with_sysv(bench, keygen),
         _ => Ok(false),
     }
 }
