@@ -111,11 +111,10 @@ fn systemd_understands_the_unit() {
 }
 
 #[test]
-fn debian_with_sysv_gets_lines_in_its_defaults() {
-    let mut tree = guest(&[("/etc/init.d/ssh", DEBIAN_SCRIPT), ("/etc/default/ssh", "SSHD_OPTS=")]);
-    let before = tree.clone();
+fn debian_with_sysv_or_openrc_gets_lines_in_its_defaults() {
     for init in [Init::Sysv, Init::Openrc] {
-        tree = before.clone();
+        let files = [("/etc/init.d/ssh", DEBIAN_SCRIPT), ("/etc/default/ssh", "SSHD_OPTS=")];
+        let mut tree = guest(&files);
         run(&mut tree, init);
         assert_eq!(keys(&tree), 0);
         let text = tree.text("/etc/default/ssh").unwrap();
