@@ -3,16 +3,20 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use common::ext::{FLAVOURS, debugfs, edit, fsck, make};
+use common::ext::{FLAVOURS, assert_no_checks, debugfs, edit, fsck, make};
+use common::judge;
+use stratus::error::Result;
+use stratus::guest::ext::disable_checks;
+use stratus::guest::mounted::MountedTree;
 use stratus::guest::tree::{Attributes, Tree};
 
 const MARKER: &str = "MARKER-5d2f-SECRET";
 
 /// A tree with small and large files whose every part carries a marker.
 fn tree(root: &Path) {
-    for folder in ["etc/ssh", "root/.ssh", "many", "deep/a/b/c"] {
+    for folder in ["etc/ssh", "root/.ssh", "many", "cleared/kept", "deep/a/b/c"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     let marked = |n: usize| format!("{MARKER}\n").repeat(n);
@@ -27,7 +31,14 @@ fn tree(root: &Path) {
     std::os::unix::fs::symlink(long, root.join("etc/long-link")).unwrap();
     for i in 0..600 {
         fs::write(root.join(format!("many/a-rather-long-name-{i:04}")), i.to_string()).unwrap();
+        fs::write(root.join(format!("cleared/{MARKER}-{i:04}")), "").unwrap();
     }
+}
+
+/// Gives large directories their hash trees, which mke2fs leaves out.
+fn index(image: &Path) {
+    let output = judge("e2fsck", "e2fsprogs").arg("-fyD").arg(image).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
 }
 
 fn found(bytes: &[u8], marker: &str) -> usize {
@@ -43,6 +54,7 @@ fn every_flavour_is_edited_and_what_is_removed_is_gone() {
         println!("{name}");
         let image = folder.path().join(format!("{name}.img"));
         make(&image, arguments, &root, 48);
+        index(&image);
         let before = fs::read(&image).unwrap();
         assert!(found(&before, MARKER) > 0, "{name}");
         let (out, changed) = edit(&image, |tree| {
@@ -71,6 +83,7 @@ fn every_flavour_is_edited_and_what_is_removed_is_gone() {
                 let path = format!("/many/another-{i}");
                 tree.write(Path::new(&path), path.as_bytes(), Attributes::root(0o600))?;
             }
+            assert_eq!(tree.clear(Path::new("/cleared"), &["kept".into()])?, 600);
             tree.rename(Path::new("/deep/a/b/c"), Path::new("/deep/a/b/renamed"))
         })
         .unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -90,7 +103,8 @@ fn every_flavour_is_edited_and_what_is_removed_is_gone() {
         );
         assert!(debugfs(&out, "stat /etc/new/link").contains("../keep"), "{name}");
         let names = debugfs(&out, "ls -p /many");
-        assert_eq!(names.lines().filter(|l| !l.is_empty()).count(), 2 + 400 + 300, "{name}");
+        let count = names.lines().filter(|line| !line.is_empty()).count();
+        assert_eq!(count, 2 + 400 + 300, "{name}: {names}");
         // The same again, and nothing to do.
         let (again, changed) = edit(&out, |tree| {
             assert_eq!(
@@ -106,5 +120,100 @@ fn every_flavour_is_edited_and_what_is_removed_is_gone() {
         let first = fs::read(first.0).unwrap();
         let second = edit(&image, |tree| tree.remove(Path::new("/etc/big"))).unwrap();
         assert!(first == fs::read(second.0).unwrap(), "{name}");
+    }
+}
+
+/// An image of 32 MiB with the tree of these tests.
+fn image(folder: &Path, arguments: &str) -> PathBuf {
+    let root = folder.join("tree");
+    tree(&root);
+    let image = folder.join("image");
+    make(&image, arguments, &root, 32);
+    image
+}
+
+fn remove(path: &str) -> impl FnOnce(&mut MountedTree) -> Result<()> + '_ {
+    move |tree| tree.remove(Path::new(path))
+}
+
+/// Whoever believes a wrong bitmap overwrites files.
+#[test]
+fn a_bitmap_that_calls_used_blocks_free_is_refused() {
+    for arguments in ["-t ext4", "-t ext4 -O ^metadata_csum,uninit_bg", "-t ext2"] {
+        let folder = common::folder_in_memory();
+        let image = image(folder.path(), arguments);
+        let text = debugfs(&image, "stats");
+        let at = text.split("block bitmap at ").nth(1).unwrap();
+        let at: u64 = at.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+        let size = if text.contains("Block size:               1024") { 1024 } else { 4096 };
+        let mut bytes = fs::read(&image).unwrap();
+        let place = (at * size) as usize + 20;
+        bytes[place..place + 8].fill(0);
+        fs::write(&image, bytes).unwrap();
+        let error = edit(&image, remove("/etc/big")).unwrap_err();
+        assert_eq!(error.code(), "guest-fs-damaged", "{arguments}: {error}");
+        assert!(error.to_string().contains("bitmap"), "{arguments}: {error}");
+    }
+}
+
+#[test]
+fn attributes_in_inodes_of_their_own_are_refused() {
+    let folder = common::folder_in_memory();
+    let image = image(folder.path(), "-t ext4 -b 4096 -O ea_inode");
+    let value = folder.path().join("value");
+    fs::write(&value, MARKER.repeat(1500)).unwrap();
+    let command = format!("ea_set -f {} /etc/big user.large", value.display());
+    let set = judge("debugfs", "e2fsprogs").args(["-w", "-R", &command]).arg(&image).output();
+    assert!(set.unwrap().status.success());
+    // debugfs does not count the blocks of an attribute.
+    index(&image);
+    let error = edit(&image, remove("/etc/big")).unwrap_err();
+    assert_eq!(error.code(), "guest-fs-unsupported", "{error}");
+    let (out, _) = edit(&image, remove("/etc/ssh/key")).unwrap();
+    fsck(&out);
+}
+
+#[test]
+fn what_has_another_name_is_replaced_without_its_old_tail() {
+    let folder = common::folder_in_memory();
+    let image = image(folder.path(), "-t ext4 -O inline_data -I 256");
+    let text = folder.path().join("text");
+    fs::write(&text, format!("{}{MARKER}-TAIL", "x".repeat(70))).unwrap();
+    for command in [format!("write {} etc/two", text.display()), "ln etc/two etc/names".into()] {
+        let mut debugfs = judge("debugfs", "e2fsprogs");
+        debugfs.args(["-w", "-R", &command]).arg(&image).output().unwrap();
+    }
+    let links = "set_inode_field etc/two links_count 2";
+    judge("debugfs", "e2fsprogs").args(["-w", "-R", links]).arg(&image).output().unwrap();
+    let (out, _) =
+        edit(&image, |tree| tree.write(Path::new("/etc/two"), b"short", Attributes::root(0o644)))
+            .unwrap();
+    fsck(&out);
+    assert_eq!(debugfs(&out, "cat /etc/two"), "short");
+    assert!(!debugfs(&out, "ea_list /etc/two").contains("system.data"));
+    assert!(debugfs(&out, "cat /etc/names").contains("TAIL"));
+}
+
+#[test]
+fn all_superblocks_are_found() {
+    for arguments in [
+        "-t ext4 -O sparse_super2,^resize_inode -b 1024 -g 2048",
+        "-t ext2 -O none -b 1024 -g 2048",
+        "-t ext4 -b 1024 -g 1024",
+    ] {
+        let folder = common::folder_in_memory();
+        let image = image(folder.path(), arguments);
+        let tune =
+            judge("tune2fs", "e2fsprogs").args(["-c", "30", "-i", "6m"]).arg(&image).output();
+        assert!(tune.unwrap().status.success());
+        let bytes = fs::read(&image).unwrap();
+        let memory = common::lvm::Memory::disk(bytes);
+        assert!(disable_checks(&memory).unwrap(), "{arguments}");
+        assert!(!disable_checks(&memory).unwrap(), "{arguments}: again");
+        let mut bytes = fs::read(&image).unwrap();
+        memory.read_at(&mut bytes, 0).unwrap();
+        fs::write(&image, bytes).unwrap();
+        fsck(&image);
+        assert_no_checks(&image);
     }
 }

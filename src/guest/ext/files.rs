@@ -3,11 +3,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use fs_ext4::Filesystem;
-use fs_ext4::dir::DirBlockIter;
 use fs_ext4::inode::Inode;
 
 use super::check::Expected;
+use super::names::names_in;
 use super::{Ext, check, damaged, device, scrub};
 use crate::error::{Error, Kind, Result};
 use crate::guest::filesystem::{FileSystem, Place};
@@ -15,17 +14,10 @@ use crate::guest::tree::{Attributes, Node, NodeKind};
 
 /// Inode of the root directory (`EXT4_ROOT_INO`).
 const ROOT: u32 = 2;
-/// `INCOMPAT_FILETYPE`: directory entries have a type.
-const FILETYPE: u32 = 0x2;
 /// `INCOMPAT_EA_INODE`: large attributes may have inodes of their own.
 const EA_INODE: u32 = 0x400;
-/// Names in one directory; no directory that edits look into has as many.
-const MAX_NAMES: usize = 1_000_000;
 /// Folders in each other; the stack of the thread that edits holds as many.
 const MAX_DEPTH: usize = 1000;
-/// Siblings that are asked for their SELinux label.
-const ASKED_SIBLINGS: usize = 64;
-const LABEL: &str = "security.selinux";
 
 /// `i_flags` that forbid a change, with their names.
 const FLAGS_REFUSED: &[(u32, &str)] = &[
@@ -36,7 +28,8 @@ const FLAGS_REFUSED: &[(u32, &str)] = &[
     (0x4000_0000, "in a directory with case folding"),
 ];
 
-fn kind(inode: &Inode) -> NodeKind {
+/// What an inode is.
+pub(super) fn kind(inode: &Inode) -> NodeKind {
     // The format bits of `i_mode`.
     match inode.mode & 0xf000 {
         0x8000 => NodeKind::File,
@@ -46,53 +39,13 @@ fn kind(inode: &Inode) -> NodeKind {
     }
 }
 
-/// Names and inodes in the directory `dir`, as they stand there, without `.` and `..`; nothing in
-/// what is no directory. The writer's own listing knows no directories without extents.
-pub fn names_in(
-    fs: &Filesystem,
-    dir: u32,
-    ask: impl Fn(fs_ext4::Result<()>) -> Result<()>,
-) -> Result<Vec<(Vec<u8>, u32)>> {
-    let mut found = Vec::new();
-    ask(collect_names(fs, dir, &mut found))?;
-    found.retain(|(name, _)| name != b"." && name != b"..");
-    Ok(found)
-}
-
-fn collect_names(
-    fs: &Filesystem,
-    dir: u32,
-    found: &mut Vec<(Vec<u8>, u32)>,
-) -> fs_ext4::Result<()> {
-    let inode = fs.stat_ino(dir)?;
-    if !inode.is_dir() {
-        return Ok(());
-    }
-    if inode.has_inline_data() {
-        found.extend(fs.read_dir_ino(dir)?.into_iter().map(|entry| (entry.name, entry.inode)));
-        return Ok(());
-    }
-    let blocks = inode.size.div_ceil(u64::from(fs.sb.block_size()));
-    let typed = fs.sb.feature_incompat & FILETYPE != 0;
-    for logical in 0..blocks {
-        let Some(block) = fs.map_inode_logical(&inode, logical)? else { continue };
-        for entry in DirBlockIter::new(&fs.read_block(block)?, typed) {
-            let entry = entry?;
-            found.push((entry.name, entry.inode));
-        }
-        if found.len() > MAX_NAMES {
-            return Err(fs_ext4::Error::CorruptDirEntry("more than a million names"));
-        }
-    }
-    Ok(())
-}
-
 impl Ext {
-    fn map<T>(&self, result: fs_ext4::Result<T>) -> Result<T> {
+    /// The writer's answer, its errors in our words.
+    pub(super) fn map<T>(&self, result: fs_ext4::Result<T>) -> Result<T> {
         result.map_err(|error| self.device.error(error))
     }
 
-    fn inode(&self, ino: u32) -> Result<Inode> {
+    pub(super) fn inode(&self, ino: u32) -> Result<Inode> {
         self.map(self.fs.stat_ino(ino))
     }
 
@@ -132,48 +85,15 @@ impl Ext {
     }
 
     /// The path as the writer wants it.
-    fn text<'p>(&self, path: &'p Path) -> Result<&'p str> {
+    pub(super) fn text<'p>(&self, path: &'p Path) -> Result<&'p str> {
         path.to_str().ok_or_else(|| {
             Error::new(Kind::Unsupported, "guest-name", format!("{} is not UTF-8", path.display()))
         })
     }
 
     /// Names and inodes in a directory, as they stand there.
-    fn entries(&self, dir: u32) -> Result<Vec<(Vec<u8>, u32)>> {
+    pub(super) fn entries(&self, dir: u32) -> Result<Vec<(Vec<u8>, u32)>> {
         names_in(&self.fs, dir, |answer| answer.map_err(|error| self.device.error(error)))
-    }
-
-    fn label(&self, ino: u32) -> Result<Option<Vec<u8>>> {
-        let (inode, raw) = self.map(self.fs.read_inode_verified(ino))?;
-        self.map(fs_ext4::xattr::get_resolved(&self.fs, &inode, &raw, LABEL))
-    }
-
-    /// The SELinux label for something new in `dir`: that of a sibling of the same kind, else the
-    /// directory's own. Nobody can relabel here, and an enforcing guest would not run what has none.
-    fn label_for(&self, dir: u32, wanted: NodeKind, new: u32) -> Result<Option<Vec<u8>>> {
-        let Some(own) = self.label(dir)? else { return Ok(None) };
-        for (_, ino) in self.entries(dir)?.into_iter().take(ASKED_SIBLINGS) {
-            if ino != new
-                && kind(&self.inode(ino)?) == wanted
-                && let Some(label) = self.label(ino)?
-            {
-                return Ok(Some(label));
-            }
-        }
-        Ok(Some(own))
-    }
-
-    /// Owner and label of what was just made.
-    fn dress(&mut self, place: Place<'_>, ino: u32, new: Attributes) -> Result<()> {
-        if (new.uid, new.gid) != (0, 0) {
-            self.map(self.fs.apply_chown_ino(ino, new.uid, new.gid))?;
-        }
-        let kind = kind(&self.inode(ino)?);
-        if let Some(label) = self.label_for(place.dir, kind, ino)? {
-            let path = self.text(place.path)?;
-            self.map(self.fs.apply_setxattr(path, LABEL, &label))?;
-        }
-        Ok(())
     }
 
     fn fill(&mut self, path: &Path, ino: u32, content: &[u8]) -> Result<()> {

@@ -67,7 +67,7 @@ fn what_is_the_builders_goes_and_the_rest_stays() {
         assert!(tree.node(Path::new(stays)).unwrap().is_some(), "{stays}");
     }
     assert_eq!(outcome.codes(), ["no-login"]);
-    assert_eq!(outcome.changes[0].action, "emptied: 2 entries");
+    assert_eq!(outcome.changes[0].action, "emptied: 3 entries");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use super::Expected;
 use crate::error::Result;
-use crate::guest::ext::files::names_in;
+use crate::guest::ext::names::names_in;
 use crate::guest::ext::view::View;
 
 /// The inodes that a path passes, the last one included. Where it leads nowhere the last one is 0.
