@@ -27,6 +27,7 @@ pub const FLAVOURS: &[(&str, &str)] = &[
     ("ext4-super2", "-t ext4 -O sparse_super2,^resize_inode"),
     ("ext4-nojournal", "-t ext4 -O ^has_journal"),
     ("ext4-noextents", "-t ext4 -O ^extents,^64bit"),
+    ("ext4-128", "-t ext4 -I 128"),
     ("ext4-noindex", "-t ext4 -O ^dir_index"),
     ("ext3", "-t ext3 -I 128"),
     ("ext3-4k", "-t ext3 -b 4096"),

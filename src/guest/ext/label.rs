@@ -1,5 +1,7 @@
 //! Owner and SELinux label of what is new.
 
+use std::collections::BTreeMap;
+
 use super::Ext;
 use super::files::kind;
 use crate::error::Result;
@@ -17,19 +19,26 @@ impl Ext {
         self.map(fs_ext4::xattr::get_resolved(&self.fs, &inode, &raw, LABEL))
     }
 
-    /// The SELinux label for something new in `dir`: that of a sibling of the same kind, else the
-    /// directory's own. Nobody can relabel here, and an enforcing guest would not run what has none.
+    /// The SELinux label for something new in `dir`: the one that most of its neighbours of the same
+    /// kind have, else the directory's own. Nobody can relabel here, and an enforcing guest would not
+    /// run what has none.
     fn label_for(&self, dir: u32, wanted: NodeKind, new: u32) -> Result<Option<Vec<u8>>> {
         let Some(own) = self.label(dir)? else { return Ok(None) };
+        let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for (_, ino) in self.entries(dir)?.into_iter().take(ASKED_SIBLINGS) {
             if ino != new
                 && kind(&self.inode(ino)?) == wanted
                 && let Some(label) = self.label(ino)?
             {
-                return Ok(Some(label));
+                *counts.entry(label).or_default() += 1;
             }
         }
-        Ok(Some(own))
+        let most = counts.values().copied().max().unwrap_or(0);
+        let mut usual = counts.into_iter().filter(|(_, count)| *count == most);
+        match (usual.next(), usual.next()) {
+            (Some((label, _)), None) => Ok(Some(label)),
+            _ => Ok(Some(own)),
+        }
     }
 
     /// Owner and label of what was just made.
