@@ -121,21 +121,9 @@ fn edit(files: &mut Files) -> Vec<Warning> {
 
 fn edit_once(files: &mut Files) -> (Vec<Change>, Vec<Warning>) {
     let facts = Facts {
-        os: None,
-        os_version: None,
-        os_name: None,
-        os_arch: None,
         init: Init::Systemd,
         ssh: Some(SshServer::Openssh),
-        bootloader: None,
-        firmware: None,
-        kernels: Vec::new(),
         disks_bus: "virtio".into(),
-        swap: false,
-        cloud_init: false,
-        one_context: false,
-        selinux: None,
-        mounts: Vec::new(),
         ..Facts::default()
     };
     let options = EditOptions::default();

@@ -4,28 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use super::{Bench, Change, Edit, EditOptions};
-use crate::disk::Warning;
+pub(crate) use super::trial::Outcome;
+use super::{Bench, Edit, EditOptions};
 use crate::error::Result;
 use crate::guest::block::Block;
 use crate::guest::facts::{Facts, Init, Kernel};
 use crate::guest::memory::{Entry, MemoryTree};
 use crate::guest::volumes::{Holds, Volume};
-
-/// What an edit did.
-pub(crate) struct Outcome {
-    pub(crate) changes: Vec<Change>,
-    pub(crate) warnings: Vec<Warning>,
-}
-
-impl Outcome {
-    pub(crate) fn paths(&self) -> Vec<&str> {
-        self.changes.iter().map(|change| change.path.as_str()).collect()
-    }
-    pub(crate) fn codes(&self) -> Vec<&str> {
-        self.warnings.iter().map(|warning| warning.code.as_str()).collect()
-    }
-}
 
 pub(crate) fn kernel(version: &str, initramfs: bool) -> Kernel {
     Kernel {
@@ -40,20 +25,10 @@ pub(crate) fn kernel(version: &str, initramfs: bool) -> Kernel {
 pub(crate) fn facts(init: Init) -> Facts {
     Facts {
         os: Some("debian".to_owned()),
-        os_version: None,
-        os_name: None,
         os_arch: Some("x86_64".to_owned()),
         init,
-        ssh: None,
-        bootloader: None,
-        firmware: None,
         kernels: vec![kernel("6.1.0-18-amd64", true)],
         disks_bus: "sata".to_owned(),
-        swap: false,
-        cloud_init: false,
-        one_context: false,
-        selinux: None,
-        mounts: Vec::new(),
         ..Facts::default()
     }
 }

@@ -9,38 +9,26 @@ use crate::guest::memory::MemoryTree;
 /// Facts of a systemd guest with OpenSSH.
 pub(super) fn facts() -> Facts {
     Facts {
-        os: None,
-        os_version: None,
-        os_name: None,
-        os_arch: None,
         init: Init::Systemd,
         ssh: Some(SshServer::Openssh),
-        bootloader: None,
-        firmware: None,
-        kernels: Vec::new(),
         disks_bus: "virtio".into(),
-        swap: false,
-        cloud_init: false,
-        one_context: false,
-        selinux: None,
-        mounts: Vec::new(),
         ..Facts::default()
     }
 }
 
 /// What an edit did.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
-    pub(super) changes: Vec<Change>,
-    pub(super) warnings: Vec<Warning>,
+pub(crate) struct Outcome {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Outcome {
-    pub(super) fn paths(&self) -> Vec<&str> {
+    pub(crate) fn paths(&self) -> Vec<&str> {
         self.changes.iter().map(|change| change.path.as_str()).collect()
     }
 
-    pub(super) fn codes(&self) -> Vec<&str> {
+    pub(crate) fn codes(&self) -> Vec<&str> {
         self.warnings.iter().map(|warning| warning.code.as_str()).collect()
     }
 }
