@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::ext::{SUPERBLOCK, dumpe2fs, fsck, patch};
-use common::guest::{Entry, Part, assert_prepared, convert, differing, listing, partitioned, root};
+use common::ext::{SUPERBLOCK, debugfs, dumpe2fs, fsck, patch};
+use common::guest::{
+    Entry, Part, assert_prepared, convert, differing, file_system, listing, partitioned, root,
+};
 use common::lvm::{Layout, linear, volume_group};
 use common::{exits, folder_in_memory, gunzip, judge, stderr, testdata};
 
@@ -191,6 +193,36 @@ fn an_unneeded_place_on_another_file_system() {
     let (start, len) = (disk.bytes.len() - (8 << 20) - (2 << 20), 8 << 20);
     let raw = converted.raw.unwrap();
     assert!(raw[start..start + len] == disk.bytes[start..start + len]);
+}
+
+/// Its bitmaps call used blocks free: whoever believes them destroys files.
+#[test]
+fn a_damaged_volume_beside_the_guest_is_left_alone() {
+    for (fstab, place) in [("/dev/sda2 /srv ext4 defaults 0 2\n", "/srv"), ("", "sda2")] {
+        let folder = folder_in_memory();
+        let fstab = format!("/dev/sda1 / ext4 defaults 0 1\n{fstab}");
+        let system = root(folder.path(), "-t ext4", &fstab, 16);
+        let files = folder.path().join("files");
+        fs::create_dir_all(&files).unwrap();
+        fs::write(files.join("precious"), "precious".repeat(400_000)).unwrap();
+        let mut data = file_system(folder.path(), "-t ext4 -b 1024", &files, 16);
+        let image = folder.path().join("file-system.img");
+        let text = debugfs(&image, "stats");
+        let at = text.split("block bitmap at ").nth(1).unwrap();
+        let at: usize = at.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+        data[at * 1024 + 300..at * 1024 + 340].fill(0);
+        let parts = [Part::new("/", &system), Part::new("", &data)];
+        let disk = partitioned(folder.path(), "dos", &parts);
+        let converted = convert(&disk.bytes, &["--edit", "free-space-zeroed"]);
+        exits(&converted.output, 0);
+        let warnings = converted.warnings();
+        assert!(warnings.contains(place) && warnings.contains("bitmap"), "{warnings}");
+        let raw = converted.raw.as_ref().unwrap();
+        let start = disk.bytes.windows(data.len()).step_by(1 << 20).position(|part| part == data);
+        let start = start.unwrap() << 20;
+        assert!(raw[start..start + data.len()] == data[..], "{place}");
+        assert!(converted.edits().iter().all(|(_, path)| path != "sda2"), "{place}");
+    }
 }
 
 #[test]

@@ -44,12 +44,13 @@ pub(super) struct Args {
     /// Prepare the guest for the cloud: require (default), try or off
     ///
     /// With `require` a guest that cannot be prepared is an error that says why; with `try` it is
-    /// converted as it is, with a warning; with `off` every guest is left alone.
+    /// converted as it is, with a warning (but for one that takes too long to look into); with `off`
+    /// every guest is left alone.
     #[arg(long, value_name = "require|try|off")]
     pub(super) context: Option<Context>,
 
     /// Leave the guest alone (the same as --context off)
-    #[arg(long, conflicts_with = "context")]
+    #[arg(long, conflicts_with_all = ["context", "edit", "authorized_key", "keep_passwords", "root_volume"])]
     pub(super) no_context: bool,
 
     /// Do this edit of the guest, too (repeatable)

@@ -29,6 +29,18 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
     };
     let added = names(&args.edit, site, "edit")?;
     let left_out = names(&args.skip_edit, site, "skip_edit")?;
+    if let Some(both) = args.edit.iter().find(|name| args.skip_edit.contains(name)) {
+        let message = format!("the edit '{both}' is both asked for and left out");
+        return Err(Error::new(Kind::Usage, "usage", message));
+    }
+    let edits = edits::chosen(&added, &left_out);
+    let keys_wanted = edits.contains(&edits::authorized_key::EDIT.name);
+    if !args.authorized_key.is_empty() && !keys_wanted {
+        let message = "--authorized-key gives a key that the edit 'authorized-keys', which is left \
+                       out, would put into the guest";
+        return Err(Error::new(Kind::Usage, "usage", message));
+    }
+    let keys = if keys_wanted { keys(args, site)? } else { Vec::new() };
     let defaults = Wanted::default();
     Ok(Wanted {
         context: match context {
@@ -36,12 +48,9 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
             Word::Try => Context::Try,
             Word::Off => Context::Off,
         },
-        edits: edits::chosen(&added, &left_out),
+        edits,
         root_volume: args.root_volume.clone(),
-        options: EditOptions {
-            authorized_keys: keys(args, site)?,
-            keep_passwords: args.keep_passwords,
-        },
+        options: EditOptions { authorized_keys: keys, keep_passwords: args.keep_passwords },
         now: epoch()?,
         examine: mode == Mode::Check,
         ..defaults

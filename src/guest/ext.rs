@@ -56,7 +56,7 @@ fn damaged(message: &str) -> Error {
 }
 
 impl Ext {
-    /// Opens a file system that [`recover`] has been through. `before` shows the same bytes, and
+    /// Opens a file system that [`recover()`] has been through. `before` shows the same bytes, and
     /// will show them unchanged; `now` (seconds since 1970) is the time that edits carry, by
     /// default the time of the file system's last write.
     ///

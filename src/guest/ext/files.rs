@@ -65,6 +65,12 @@ impl Ext {
         }
     }
 
+    /// The same of the directory that a name is in.
+    fn check_folder(&self, place: Place<'_>) -> Result<()> {
+        let path = place.path.parent().unwrap_or(place.path);
+        self.check_changeable(place.dir, path).map(drop)
+    }
+
     /// Attributes in inodes of their own are not freed by the writer.
     fn check_attributes(&self, ino: u32, path: &Path) -> Result<()> {
         if self.fs.sb.feature_incompat & EA_INODE == 0 {
@@ -137,7 +143,7 @@ impl Ext {
         let mut removed = 0;
         for (name, ino) in entries.into_iter().filter(|(name, _)| !keep.contains(name)) {
             let inside = path.join(std::ffi::OsStr::from_bytes(&name));
-            self.check_changeable(dir, &inside)?;
+            self.check_changeable(dir, path)?;
             let inode = self.check_changeable(ino, &inside)?;
             self.clock.about(&inside);
             if kind(&inode) == NodeKind::Dir {
@@ -151,7 +157,12 @@ impl Ext {
         }
         if removed > 0 {
             self.thinned.insert(dir);
-            self.expected.retain(|known, _| known == path || !known.starts_with(path));
+            let stays = |known: &Path| match known.strip_prefix(path).map(|rest| rest.iter().next())
+            {
+                Ok(Some(name)) => keep.iter().any(|kept| kept == name.as_bytes()),
+                _ => true,
+            };
+            self.expected.retain(|known, _| stays(known));
             let left = self.entries(dir)?.into_iter().map(|(name, _)| name).collect();
             self.expect(path, Expected::Left(left));
         }
@@ -243,7 +254,7 @@ impl FileSystem for Ext {
     }
 
     fn create(&mut self, place: Place<'_>, content: &[u8], new: Attributes) -> Result<()> {
-        self.check_changeable(place.dir, place.path)?;
+        self.check_folder(place)?;
         self.clock.about(place.path);
         let ino = self.map(self.fs.apply_create_at(place.dir, place.name, new.mode))?;
         self.dress(place, ino, new)?;
@@ -260,7 +271,7 @@ impl FileSystem for Ext {
         let inode = self.check_changeable(ino, place.path)?;
         self.clock.about(place.path);
         if inode.links_count > 1 {
-            self.check_changeable(place.dir, place.path)?;
+            self.check_folder(place)?;
             self.thinned.insert(place.dir);
             ino = self.break_link(place, ino, content)?;
         } else {
@@ -270,7 +281,7 @@ impl FileSystem for Ext {
     }
 
     fn make_dir(&mut self, place: Place<'_>, new: Attributes) -> Result<()> {
-        self.check_changeable(place.dir, place.path)?;
+        self.check_folder(place)?;
         self.clock.about(place.path);
         let ino = self.map(self.fs.apply_mkdir_at(place.dir, place.name, new.mode))?;
         self.dress(place, ino, new)?;
@@ -279,7 +290,7 @@ impl FileSystem for Ext {
     }
 
     fn make_link(&mut self, place: Place<'_>, target: &[u8]) -> Result<()> {
-        self.check_changeable(place.dir, place.path)?;
+        self.check_folder(place)?;
         self.clock.about(place.path);
         let ino = self.map(self.fs.apply_symlink_at(place.dir, place.name, target))?;
         self.dress(place, ino, Attributes::root(0o777))?;
@@ -289,7 +300,7 @@ impl FileSystem for Ext {
 
     fn remove(&mut self, place: Place<'_>) -> Result<()> {
         let Some(ino) = self.lookup(place.dir, place.name)? else { return Ok(()) };
-        self.check_changeable(place.dir, place.path)?;
+        self.check_folder(place)?;
         let inode = self.check_changeable(ino, place.path)?;
         self.clock.about(place.path);
         self.thinned.insert(place.dir);
@@ -308,7 +319,7 @@ impl FileSystem for Ext {
     }
 
     fn rename(&mut self, from: Place<'_>, to: Place<'_>) -> Result<()> {
-        self.check_changeable(from.dir, from.path)?;
+        self.check_folder(from)?;
         self.thinned.insert(from.dir);
         let renamed = self.fs.apply_rename_at(from.dir, from.name, to.dir, to.name, false);
         self.map(renamed)?;

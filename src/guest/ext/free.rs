@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::superblock::Superblock;
 use super::view::View;
-use super::{bitmaps, metadata};
+use super::{bitmaps, damaged, metadata};
 use crate::error::Result;
 use crate::guest::block::Block;
 
@@ -29,8 +29,13 @@ pub fn free_ranges(
     block: &Arc<dyn Block>,
     mut each: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    Superblock::read(block.as_ref())?.check_editable()?;
+    let sb = Superblock::read(block.as_ref())?;
+    sb.check_editable()?;
     let view = View::of(block)?;
+    if sb.needs_recovery() {
+        return Err(damaged("its journal has not been replayed"));
+    }
+    bitmaps::check(&view)?;
     let size = view.block_size();
     let own = metadata::ranges(&view);
     for (number, group) in view.fs.groups.iter().enumerate() {

@@ -131,7 +131,7 @@ fn chosen(candidates: &[Candidate], wanted: &str) -> Result<usize> {
 
 fn none(candidates: &[Candidate]) -> Error {
     let message = format!(
-        "no guest found: no readable volume has /etc/fstab and a distribution; {}",
+        "no guest found: no readable volume (ext2, ext3, ext4) has /etc/fstab and a distribution; {}",
         listed(candidates.iter())
     );
     Error::new(Kind::Unsupported, "guest-no-root", message)

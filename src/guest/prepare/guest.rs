@@ -111,7 +111,11 @@ impl Guest<'_> {
         };
         for edit in edits {
             bench.name = edit.name;
-            (edit.run)(&mut bench)?;
+            (edit.run)(&mut bench).map_err(|error| match error.code() {
+                // The remedy is to leave this edit out.
+                "guest-file-protected" => error.within(edit.name),
+                _ => error,
+            })?;
         }
         Ok((bench.changes, bench.warnings))
     }
@@ -175,7 +179,7 @@ impl Guest<'_> {
     fn open(&self, index: usize) -> Result<Ext> {
         let (Some(volume), Some(served)) = (self.volumes.get(index), self.served.get(&index))
         else {
-            let message = "a volume is not an ext file system";
+            let message = "only ext2, ext3 and ext4 can be edited";
             return Err(Error::new(Kind::Unsupported, "guest-fs-unsupported", message));
         };
         if let Some(error) = &served.trouble {
@@ -213,15 +217,32 @@ impl Guest<'_> {
         Ok(tree)
     }
 
+    /// The ext file systems that can be trusted, if not edited: those with features that the writer
+    /// does not keep are among them, those that are damaged or were not put away well are not, and
+    /// the user is told.
+    fn sound(&mut self) -> Vec<usize> {
+        let mut sound = Vec::new();
+        for (index, served) in &self.served {
+            match &served.trouble {
+                Some(error) if error.kind() != Kind::Unsupported => {
+                    let message = format!("{error}; it is left as it is");
+                    self.warnings.push(Warning::new("volume-untouched", message));
+                }
+                _ => sound.push(*index),
+            }
+        }
+        sound
+    }
+
     /// The edits of whole file systems.
     ///
     /// # Errors
     /// Those of reading and writing; a file system that cannot be changed is a warning.
     pub fn edit_volumes(&mut self, overlay: &Overlay) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        let sound = self.sound();
         for edit in edits::OF_VOLUMES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
-            for index in self.served.keys() {
-                let Some(volume) = self.volumes.get(*index) else { continue };
+            for volume in sound.iter().filter_map(|index| self.volumes.get(*index)) {
                 let mark = overlay.mark();
                 match (edit.run)(&volume.block) {
                     Ok(false) => {}

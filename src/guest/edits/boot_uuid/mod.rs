@@ -80,10 +80,16 @@ impl Knows {
         }
     }
 
-    /// The name of `volume` that does not depend on the bus.
-    fn name(self, volume: &Volume) -> Option<String> {
-        let uuid = volume.uuid.as_ref().filter(|_| self.uuid).map(|uuid| format!("UUID={uuid}"));
-        let part = volume.part_uuid.as_ref().filter(|_| self.part_uuid);
+    /// The name of `volume` that does not depend on the bus, and that no other volume has: copies of a
+    /// volume have its UUID.
+    fn name(self, volume: &Volume, volumes: &[Volume]) -> Option<String> {
+        let alone = |of: fn(&Volume) -> &Option<String>| {
+            volumes.iter().filter(|other| of(other) == of(volume)).count() == 1
+        };
+        let uuid = volume.uuid.as_ref().filter(|_| self.uuid && alone(|volume| &volume.uuid));
+        let part = volume.part_uuid.as_ref();
+        let part = part.filter(|_| self.part_uuid && alone(|volume| &volume.part_uuid));
+        let uuid = uuid.map(|uuid| format!("UUID={uuid}"));
         uuid.or_else(|| part.map(|uuid| format!("PARTUUID={uuid}")))
     }
 
@@ -99,9 +105,9 @@ impl Knows {
             return None;
         }
         let why = match volume(volumes, name) {
-            Some(volume) => match self.name(volume) {
+            Some(volume) => match self.name(volume, volumes) {
                 Some(new) => return Some(new),
-                None => "no UUID that is understood there",
+                None => "no UUID that is understood there and that it has alone",
             },
             None => "no such volume on this disk",
         };

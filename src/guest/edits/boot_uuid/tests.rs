@@ -186,3 +186,16 @@ proptest! {
         prop_assert_eq!(back, text);
     }
 }
+
+/// A copy of a volume has its UUID; the kernel would take one of the two.
+#[test]
+fn a_name_that_two_volumes_have_is_not_given() {
+    let text = "/dev/sda1 / ext4 defaults 0 1\n";
+    let mut tree = MemoryTree::of(&[("/etc/fstab", text)]);
+    let volumes = [partition(1, Holds::Ext, "ext4", ROOT), partition(2, Holds::Ext, "ext4", ROOT)];
+    let outcome = trial(&EDIT, &mut tree, &facts(Init::Systemd), &volumes);
+    let new = tree.text("/etc/fstab").unwrap();
+    let part = volumes[0].part_uuid.as_ref().unwrap();
+    assert!(new == text || new.starts_with(&format!("PARTUUID={part} ")), "{new}");
+    assert_eq!(outcome.codes().is_empty(), new != text);
+}
