@@ -30,6 +30,16 @@ impl Memory {
     }
 }
 
+/// Asserts that a volume ends where it says: its last byte can be read, the next one cannot.
+pub fn assert_bounded(block: &dyn Block) {
+    let size = block.size();
+    let mut byte = [0];
+    assert!(block.read_at(&mut byte, size).is_err(), "a byte beyond the end");
+    if size > 0 {
+        block.read_at(&mut byte, size - 1).expect("the last byte");
+    }
+}
+
 impl Block for Memory {
     fn size(&self) -> u64 {
         self.0.lock().unwrap().len() as u64
