@@ -184,20 +184,27 @@ impl Line {
 
 /// `\040` and the like become the byte that they stand for.
 fn unescape(field: &str) -> String {
-    let mut plain = String::with_capacity(field.len());
-    let mut rest = field;
-    while let Some(at) = rest.find('\\') {
+    without_escapes(field, "\\", 3, 8)
+}
+
+/// A text in which `mark` and `digits` digits of base `radix` stand for a byte. What is no such
+/// escape stays.
+fn without_escapes(text: &str, mark: &str, digits: usize, radix: u32) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(mark) {
         let (before, escape) = rest.split_at(at);
         plain.push_str(before);
-        let digits = escape.get(1..4).filter(|d| d.bytes().all(|b| (b'0'..=b'7').contains(&b)));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+        let end = mark.len() + digits;
+        let number = escape.get(mark.len()..end).filter(|d| d.chars().all(|c| c.is_digit(radix)));
+        match number.and_then(|number| u8::from_str_radix(number, radix).ok()) {
             Some(byte) => {
                 plain.push(char::from(byte));
-                rest = &escape[4..];
+                rest = &escape[end..];
             }
             None => {
-                plain.push('\\');
-                rest = &escape[1..];
+                plain.push_str(mark);
+                rest = &escape[mark.len()..];
             }
         }
     }

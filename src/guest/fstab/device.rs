@@ -1,5 +1,6 @@
 //! Which volume does a name of a device mean?
 
+use super::without_escapes;
 use crate::guest::volumes::Volume;
 
 /// What a name of a device leads to.
@@ -191,24 +192,7 @@ fn virtualbox_part(id: &str) -> Option<String> {
 
 /// `\x20` and the like in names of links, as udev writes them (`encode_devnode_name`).
 fn udev_unescape(name: &str) -> String {
-    let mut plain = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(at) = rest.find("\\x") {
-        let (before, escape) = rest.split_at(at);
-        plain.push_str(before);
-        let hex = escape.get(2..4).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                plain.push(char::from(byte));
-                rest = &escape[4..];
-            }
-            None => {
-                plain.push_str("\\x");
-                rest = &escape[2..];
-            }
-        }
-    }
-    plain + rest
+    without_escapes(name, "\\x", 2, 16)
 }
 
 #[cfg(test)]
