@@ -26,7 +26,8 @@ pub use budget::{Budget, Limits, over_time};
 pub const CHUNK: u64 = 4096;
 const CHUNK_LEN: usize = 4096;
 
-type Chunk = Box<[u8; CHUNK_LEN]>;
+/// Shared with the states that were marked, so that a mark copies no bytes.
+type Chunk = Arc<[u8; CHUNK_LEN]>;
 
 /// What was changed.
 #[derive(Clone, Default)]
@@ -75,6 +76,7 @@ impl Changes {
             if offset <= at && at + CHUNK <= end {
                 self.chunks.remove(&number);
             } else if let Some(chunk) = self.chunks.get_mut(&number) {
+                let chunk = Arc::make_mut(chunk);
                 let from = offset.saturating_sub(at);
                 let to = (end - at).min(CHUNK);
                 chunk[index(from)..index(to)].fill(0);
@@ -129,7 +131,7 @@ impl Changes {
 }
 
 /// A position inside a buffer that exists.
-fn index(number: u64) -> usize {
+pub(crate) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -196,6 +198,7 @@ impl Overlay {
                 changes.chunks.insert(number, chunk);
             }
             if let Some(chunk) = changes.chunks.get_mut(&number) {
+                let chunk = Arc::make_mut(chunk);
                 let part = &data[index(at - offset)..index(until - offset)];
                 let from = index(at % CHUNK);
                 chunk[from..from + part.len()].copy_from_slice(part);
@@ -247,12 +250,12 @@ impl Overlay {
     }
 
     fn load(&self, changes: &Changes, number: u64) -> Result<Chunk> {
-        let mut chunk = Box::new([0; CHUNK_LEN]);
+        let mut chunk = [0; CHUNK_LEN];
         let at = number * CHUNK;
         let len = index((self.size() - at).min(CHUNK));
         let read = changes.read(self.below.as_ref(), &mut chunk[..len], at)?;
         self.note_read(read)?;
-        Ok(chunk)
+        Ok(Arc::new(chunk))
     }
 
     /// Ends the changing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::overlay::Overlay;
+use crate::disk::overlay::{Overlay, index};
 use crate::error::{Error, Kind, Result};
 
 /// A range of bytes that can be changed. All of a call's range must lie inside; there are no
@@ -114,10 +114,6 @@ impl Pieces {
 
 fn inside(start: u64, len: u64, size: u64) -> bool {
     start.checked_add(len).is_some_and(|end| end <= size)
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 impl Block for Pieces {
