@@ -217,6 +217,7 @@ fn a_damaged_volume_beside_the_guest_is_left_alone() {
         exits(&converted.output, 0);
         let warnings = converted.warnings();
         assert!(warnings.contains(place) && warnings.contains("bitmap"), "{warnings}");
+        assert_eq!(warnings.matches("bitmap").count(), 1, "told once: {warnings}");
         let raw = converted.raw.as_ref().unwrap();
         let start = disk.bytes.windows(data.len()).step_by(1 << 20).position(|part| part == data);
         let start = start.unwrap() << 20;

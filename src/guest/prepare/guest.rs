@@ -83,7 +83,8 @@ impl Guest<'_> {
     pub fn edit(&mut self) -> Result<Done> {
         let root = self.root()?;
         let mounts = inspect::mounts(&self.tree_of(root)?, &self.volumes, root)?;
-        let mut tree = self.mount(&mounts)?;
+        let (mut tree, left) = self.mount(&mounts)?;
+        self.warnings.extend(left);
         let mut facts = inspect::inspect(&tree, &self.volumes, &mounts.found)?;
         self.warnings.extend(inspect::warnings(&facts, &mounts));
         let chosen = edits::OF_FILES.iter().filter(|edit| self.wanted.edits.contains(&edit.name));
@@ -125,10 +126,8 @@ impl Guest<'_> {
     ///
     /// # Errors
     /// Those of reading it.
-    pub fn outlook(&mut self, done: &Done) -> Result<Vec<Finding>> {
-        let kept = std::mem::take(&mut self.warnings);
-        let mut tree = self.mount(&done.mounts)?;
-        self.warnings = kept;
+    pub fn outlook(&self, done: &Done) -> Result<Vec<Finding>> {
+        let (mut tree, _) = self.mount(&done.mounts)?;
         let logins = edits::password::logins(&tree)?;
         let mut findings =
             verdict::findings(&done.facts, &logins, &self.wanted.edits, &self.warnings);
@@ -189,9 +188,10 @@ impl Guest<'_> {
             .map_err(|error| error.within(&described(volume)))
     }
 
-    /// All file systems of the guest in their places.
-    fn mount(&mut self, mounts: &Mounts) -> Result<MountedTree> {
-        let mut tree = MountedTree::default();
+    /// All file systems of the guest in their places, and warnings of those that are left as they
+    /// are.
+    fn mount(&self, mounts: &Mounts) -> Result<(MountedTree, Vec<Warning>)> {
+        let (mut tree, mut left) = (MountedTree::default(), Vec::new());
         for (at, index) in &mounts.found {
             let Some(volume) = self.volumes.get(*index) else { continue };
             let fs = match self.open(*index) {
@@ -208,23 +208,26 @@ impl Guest<'_> {
                 Err(error) => {
                     let message =
                         format!("{at} on {} is left as it is: {error}", described(volume));
-                    self.warnings.push(Warning::new("volume-untouched", message));
+                    left.push(Warning::new("volume-untouched", message));
                     None
                 }
             };
             tree.mount(Path::new(at), fs);
         }
-        Ok(tree)
+        Ok((tree, left))
     }
 
     /// The ext file systems that can be trusted, if not edited: those with features that the writer
     /// does not keep are among them, those that are damaged or were not put away well are not, and
-    /// the user is told.
-    fn sound(&mut self) -> Vec<usize> {
+    /// the user is told of those that are not mounted; of the others he was.
+    fn sound(&mut self, mounts: &Mounts) -> Vec<usize> {
         let mut sound = Vec::new();
         for (index, served) in &self.served {
             match &served.trouble {
                 Some(error) if error.kind() != Kind::Unsupported => {
+                    if mounts.found.iter().any(|(_, mounted)| mounted == index) {
+                        continue;
+                    }
                     let message = format!("{error}; it is left as it is");
                     self.warnings.push(Warning::new("volume-untouched", message));
                 }
@@ -238,9 +241,9 @@ impl Guest<'_> {
     ///
     /// # Errors
     /// Those of reading and writing; a file system that cannot be changed is a warning.
-    pub fn edit_volumes(&mut self, overlay: &Overlay) -> Result<Vec<Change>> {
+    pub fn edit_volumes(&mut self, overlay: &Overlay, done: &Done) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
-        let sound = self.sound();
+        let sound = self.sound(&done.mounts);
         for edit in edits::OF_VOLUMES.iter().filter(|edit| self.wanted.edits.contains(&edit.name)) {
             for volume in sound.iter().filter_map(|index| self.volumes.get(*index)) {
                 let mark = overlay.mark();

@@ -44,12 +44,15 @@ pub fn work(
     drop((before, block));
     let mut guest = Guest { wanted, volumes, served, warnings };
     let done = guest.edit()?;
-    let mark = overlay.mark();
-    let outlook = if wanted.examine { guest.outlook(&done)? } else { Vec::new() };
-    overlay.back_to(mark);
-    // To know this is nice; not to know it is no error.
-    let free = if wanted.examine { guest.stored_free().ok() } else { None };
-    let changes = guest.edit_volumes(&overlay)?;
+    let (mut outlook, mut free) = (Vec::new(), None);
+    if wanted.examine {
+        let mark = overlay.mark();
+        outlook = guest.outlook(&done)?;
+        overlay.back_to(mark);
+        // To know this is nice; not to know it is no error.
+        free = guest.stored_free().ok();
+    }
+    let changes = guest.edit_volumes(&overlay, &done)?;
     let warnings = guest.warnings;
     drop((guest.volumes, guest.served));
     let edited = unshared(overlay)?.freeze()?;
