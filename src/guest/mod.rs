@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod cloud;
+pub mod context;
 pub mod edits;
 pub mod ext;
 pub mod facts;
