@@ -50,7 +50,11 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
         },
         edits,
         root_volume: args.root_volume.clone(),
-        options: EditOptions { authorized_keys: keys, keep_passwords: args.keep_passwords },
+        options: EditOptions {
+            authorized_keys: keys,
+            keep_passwords: args.keep_passwords,
+            ..EditOptions::default()
+        },
         now: epoch()?,
         examine: mode == Mode::Check,
         ..defaults
