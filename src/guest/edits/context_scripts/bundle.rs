@@ -24,7 +24,7 @@ const MAX_LIST: u64 = 64 << 10;
 /// Path → digest in hexadecimal.
 pub(in crate::guest::edits) struct Recorded(BTreeMap<String, String>);
 
-fn digest(content: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
@@ -57,7 +57,10 @@ impl Recorded {
         file: &File,
     ) -> Result<()> {
         if file.configuration && !self.is_unchanged(bench.tree, file.path)? {
-            return Ok(());
+            let now = bench.tree.read(Path::new(file.path), MAX_TEXT)?;
+            if now.is_none_or(|now| now != file.content.as_bytes()) {
+                return Ok(());
+            }
         }
         self.put(bench, file.path, &text::decode(file.content.as_bytes()), file.mode)
     }

@@ -49,7 +49,7 @@ const LATE_PLACE: Place = Place {
         "named",
         "bind9",
     ],
-    before: &[],
+    before: &["rc.local"],
 };
 
 /// What SysV init needs; `None` if it has no folders of links.
