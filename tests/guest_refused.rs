@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::ext::{SUPERBLOCK, debugfs, dumpe2fs, fsck, patch};
 use common::guest::{
-    Entry, Part, assert_prepared, convert, differing, file_system, listing, partitioned, root,
+    Entry, Part, assert_prepared, convert, differing, file_system, listing, partitioned, root, tree,
 };
 use common::lvm::{Layout, linear, volume_group};
 use common::{exits, folder_in_memory, gunzip, judge, stderr, testdata};
@@ -147,6 +147,29 @@ fn superblocks_that_make_no_sense() {
 /// A file of `testdata/guests`, inflated.
 fn stored(name: &str) -> Vec<u8> {
     gunzip(&fs::read(testdata("guests").join(name)).unwrap())
+}
+
+/// Nothing would run the context scripts in it.
+#[test]
+fn a_guest_that_starts_in_an_unknown_way() {
+    let folder = folder_in_memory();
+    let files = folder.path().join("tree");
+    tree(&files, FSTAB);
+    for path in ["usr/sbin/init", "usr/lib/systemd/systemd"] {
+        fs::remove_file(files.join(path)).unwrap();
+    }
+    let disk = disk_of(&file_system(folder.path(), "-t ext4", &files, 16));
+    refused("init", &disk, &["starts its services"]);
+    let said = stderr(&convert(&disk, &[]).output);
+    assert!(said.contains("--skip-edit context-scripts,root-password"), "{said}");
+    let without = convert(&disk, &["--skip-edit", "context-scripts,root-password"]);
+    exits(&without.output, 0);
+    fs::write(files.join("etc/rc.local"), "#!/bin/sh\nexit 0\n").unwrap();
+    let disk = disk_of(&file_system(folder.path(), "-t ext4", &files, 16));
+    let converted = convert(&disk, &[]);
+    exits(&converted.output, 0);
+    let edits = converted.edits();
+    assert!(edits.iter().any(|(_, path)| path == "/etc/rc.local"), "{edits:?}");
 }
 
 #[test]
@@ -298,6 +321,9 @@ fn recovered_by_e2fsck(bytes: &[u8]) -> BTreeMap<PathBuf, Entry> {
     files
 }
 
+/// These guests have no init system.
+const NO_SCRIPTS: [&str; 2] = ["--skip-edit", "context-scripts,root-password"];
+
 const DIRTY: [&str; 3] = ["ext4-1k.img.gz", "ext4-4k.img.gz", "ext3.img.gz"];
 
 #[test]
@@ -306,7 +332,7 @@ fn journals_are_replayed_as_e2fsck_does() {
         let bytes = stored(name);
         let folder = folder_in_memory();
         let disk = partitioned(folder.path(), "dos", &[Part::new("/", &bytes)]);
-        let converted = convert(&disk.bytes, &[]);
+        let converted = convert(&disk.bytes, &NO_SCRIPTS);
         exits(&converted.output, 0);
         let cut = disk.cut(converted.raw.as_deref().unwrap(), "/");
         let image = folder.path().join("out.img");
@@ -338,10 +364,10 @@ fn journals_are_replayed_as_e2fsck_does() {
 fn a_replayed_journal_stays_replayed() {
     for name in DIRTY {
         let bytes = stored(name);
-        let first = convert(&bytes, &[]);
+        let first = convert(&bytes, &NO_SCRIPTS);
         exits(&first.output, 0);
         let raw = first.raw.unwrap();
-        let second = convert(&raw, &[]);
+        let second = convert(&raw, &NO_SCRIPTS);
         exits(&second.output, 0);
         assert!(second.raw.as_ref() == Some(&raw), "{name}");
         assert_eq!(second.edits(), [], "{name}");

@@ -101,6 +101,20 @@ fn folders_of_scripts() {
     }
 }
 
+#[test]
+fn the_early_script_is_in_front_of_the_network() {
+    for (scripts, early) in [
+        (&["S10syslog", "S20network", "S50dropbear"][..], "S19stratuslab"),
+        (&["S41dhcpcd", "S50sshd", "K30network"], "S40stratuslab"),
+        (&["S99x", "S", "S1", "S\u{e9}net"], "S39stratuslab"),
+    ] {
+        let mut tree = MemoryTree::of(&[("/etc/init.d/rcS", "for i in /etc/init.d/S??*; do")]);
+        scripts.iter().for_each(|name| tree.file(&format!("/etc/init.d/{name}"), "", 0o755));
+        run(&mut tree, Init::Busybox);
+        assert!(tree.text(&format!("/etc/init.d/{early}")).is_some(), "{early}");
+    }
+}
+
 /// Before the first `exit` that ends the script, and not one that ends something inside of it.
 #[test]
 fn rc_local_runs_both_stages() {

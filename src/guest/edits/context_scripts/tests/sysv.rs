@@ -12,6 +12,7 @@ fn names(tree: &MemoryTree, folder: &str) -> Vec<String> {
 fn red_hat() -> MemoryTree {
     let mut tree = MemoryTree::of(&[("/etc/inittab", "id:3:initdefault:\n")]);
     tree.file("/etc/rc.d/init.d/network", "", 0o755);
+    tree.file("/etc/rc.d/init.d/functions", "", 0o755);
     tree.link("/etc/init.d", "rc.d/init.d");
     for level in 0..=6 {
         tree.link(&format!("/etc/rc{level}.d"), &format!("rc.d/rc{level}.d"));
@@ -36,6 +37,17 @@ fn red_hat_gets_links_around_the_network() {
         assert_eq!(names(&tree, &format!("/etc/rc.d/rc{level}.d")), expected);
     }
     assert!(make_host_keys(&tree, Init::Sysv).unwrap());
+}
+
+/// Its scripts run after the SSH server.
+#[test]
+fn slackware_has_such_folders_and_another_order() {
+    let mut tree = red_hat();
+    tree.remove(Path::new("/etc/rc.d/init.d/functions")).unwrap();
+    tree.file("/etc/rc.d/rc.local", "#!/bin/sh\n", 0o755);
+    run(&mut tree, Init::Sysv);
+    assert!(tree.text("/etc/rc.d/rc.local").unwrap().contains(PROGRAM_PATH));
+    assert!(!make_host_keys(&tree, Init::Sysv).unwrap());
 }
 
 /// chkconfig may have given other numbers since.

@@ -6,6 +6,7 @@ const CFG: &str = "/etc/stratuslab/stratuslab-one-context.cfg";
 fn package(tree: &mut MemoryTree) {
     tree.file(PROGRAM_PATH, "#!/bin/sh\n# old\n", 0o755);
     tree.file("/usr/bin/stratuslab-one-context-postinstall", "#!/bin/sh\n", 0o755);
+    tree.file("/etc/rc.d/init.d/functions", "", 0o644);
     tree.file("/etc/rc.d/init.d/stratuslab-one-context", "# chkconfig: 2345 56 10\n", 0o755);
     tree.link("/etc/init.d", "rc.d/init.d");
     for level in ["2", "3", "4", "5"] {
@@ -74,6 +75,13 @@ fn the_way_of_before_is_taken_out() {
     run(&mut tree, Init::Unknown);
     run(&mut tree, Init::Systemd);
     assert_eq!(tree.text("/etc/rc.local").unwrap(), "#!/bin/sh\n");
+
+    let table = "::sysinit:/bin/mount -a\n";
+    let mut tree = MemoryTree::of(&[("/etc/inittab", table), ("/sbin/openrc-run", "")]);
+    run(&mut tree, Init::Busybox);
+    tree.dir("/etc/init.d");
+    run(&mut tree, Init::Openrc);
+    assert_eq!(tree.text("/etc/inittab").unwrap(), table);
 
     let mut tree = MemoryTree::of(&[("/etc/init.d/x", "")]);
     tree.dir("/etc/rcS.d");
