@@ -203,19 +203,22 @@ fn a_needed_place_on_another_file_system() {
 /// The same, at a place where nothing has to be edited: that file system is left alone.
 #[test]
 fn an_unneeded_place_on_another_file_system() {
-    let folder = folder_in_memory();
-    let fstab = "/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 /srv xfs defaults 0 2\n";
-    let system = root(folder.path(), "-t ext4", fstab, 16);
-    let mut srv = stored("xfs.head.gz");
-    srv.resize(8 << 20, 0);
-    let parts = [Part::new("/", &system), Part::new("", &srv)];
-    let disk = partitioned(folder.path(), "dos", &parts);
-    let converted = convert(&disk.bytes, &[]);
-    assert_prepared(&disk, &converted);
-    assert!(converted.warnings().contains("/srv"), "{}", converted.warnings());
-    let (start, len) = (disk.bytes.len() - (8 << 20) - (2 << 20), 8 << 20);
-    let raw = converted.raw.unwrap();
-    assert!(raw[start..start + len] == disk.bytes[start..start + len]);
+    // At /mnt, where the context scripts want a folder.
+    for place in ["/srv", "/mnt"] {
+        let folder = folder_in_memory();
+        let fstab = format!("/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 {place} xfs defaults 0 2\n");
+        let system = root(folder.path(), "-t ext4", &fstab, 16);
+        let mut other = stored("xfs.head.gz");
+        other.resize(8 << 20, 0);
+        let parts = [Part::new("/", &system), Part::new("", &other)];
+        let disk = partitioned(folder.path(), "dos", &parts);
+        let converted = convert(&disk.bytes, &[]);
+        assert_prepared(&disk, &converted);
+        assert!(converted.warnings().contains(place), "{}", converted.warnings());
+        let (start, len) = (disk.bytes.len() - (8 << 20) - (2 << 20), 8 << 20);
+        let raw = converted.raw.unwrap();
+        assert!(raw[start..start + len] == disk.bytes[start..start + len]);
+    }
 }
 
 /// Its bitmaps call used blocks free: whoever believes them destroys files.
