@@ -52,7 +52,7 @@ fn variable(word: &[u8], option: &str) -> Result<Variable> {
     };
     let name = String::from_utf8_lossy(&word[..equals]).into_owned();
     let value = word[equals + 1..].to_vec();
-    context::check_variable(&name, &value).map_err(|error| error.with_kind(Kind::Usage))?;
+    context::check_variable(&name, &value)?;
     Ok((name, value))
 }
 
@@ -64,13 +64,9 @@ pub(super) fn scripts(args: &Args, site: &Site) -> Result<Vec<ContextScript>> {
     let mut scripts: Vec<ContextScript> = Vec::new();
     for word in given(&args.context_script, site, "context_script")? {
         let (path, variables) = split(&word)?;
-        let name = context::script_name(&path).map_err(|error| error.with_kind(Kind::Usage))?;
-        if scripts.iter().any(|known| known.name == name) {
-            let message = format!("two actions are called '{name}'");
-            return Err(usage("context-script", message)
-                .at(&path)
-                .remedy("rename one: the name of the file is the name of the action"));
-        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let taken: Vec<_> = scripts.iter().map(|script| script.name.clone()).collect();
+        let name = context::check_script_name(&stem, &taken).map_err(|error| error.at(&path))?;
         scripts.push(ContextScript { name, content: content(&path)?, variables });
     }
     Ok(scripts)

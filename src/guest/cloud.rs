@@ -9,7 +9,8 @@ use super::text;
 use super::tree::{MAX_TEXT, Tree};
 use crate::error::Result;
 
-const FOLDER: &str = "/etc/cloud/cloud.cfg.d";
+/// The folder of the configuration's files.
+pub const FOLDER: &str = "/etc/cloud/cloud.cfg.d";
 /// What is in here is taken for what a cloud gives (`NoCloud`).
 const SEEDS: [&str; 2] = ["/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net"];
 /// Files that are looked at.
@@ -32,17 +33,29 @@ pub fn files(tree: &dyn Tree) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// Those of reading the guest.
 pub fn asks_a_cloud(tree: &dyn Tree) -> Result<bool> {
-    let mut sources = None;
-    for path in files(tree)? {
-        let bytes = tree.read(&path, MAX_TEXT)?.unwrap_or_default();
-        sources = datasource_list(&text::decode(&bytes)).or(sources);
-    }
+    let sources = lists(tree)?.pop().map(|(_, names)| names);
     let mut seeded = false;
     for seed in SEEDS {
         seeded |= !tree.list(Path::new(seed))?.is_empty();
     }
     let asks = |name: &String| name != "None" && !(seeded && name == "NoCloud");
     Ok(sources.is_none_or(|names| names.iter().any(asks)))
+}
+
+/// The files that have a list of data sources, in their order, with the names in it. The last one
+/// counts.
+///
+/// # Errors
+/// Those of reading the guest.
+pub fn lists(tree: &dyn Tree) -> Result<Vec<(PathBuf, Vec<String>)>> {
+    let mut lists = Vec::new();
+    for path in files(tree)? {
+        let bytes = tree.read(&path, MAX_TEXT)?.unwrap_or_default();
+        if let Some(names) = datasource_list(&text::decode(&bytes)) {
+            lists.push((path, names));
+        }
+    }
+    Ok(lists)
 }
 
 /// The names of `datasource_list`, in brackets or one on a line.

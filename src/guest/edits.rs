@@ -1,5 +1,11 @@
 //! The edits by name, and what an edit may do.
 
+// The context bundle.
+pub mod cloud_init;
+pub mod context_scripts;
+pub mod growroot;
+pub mod root_password;
+
 // Access and secrets.
 pub mod accounts;
 pub mod authorized_key;
@@ -33,6 +39,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::block::Block;
+use super::context::ContextScript;
 use super::ext;
 use super::facts::Facts;
 use super::text;
@@ -68,10 +75,14 @@ pub struct VolumeEdit {
 }
 
 /// The edits of files, in the order in which they are done: keys of the user come after the old ones
-/// are gone, and what is reported comes last.
+/// are gone, what decides who can log in knows the context scripts, and what is reported comes last.
 pub const OF_FILES: &[Edit] = &[
+    context_scripts::EDIT,
+    root_password::EDIT,
+    growroot::EDIT,
     sshd::EDIT,
     secrets::EDIT,
+    cloud_init::EDIT,
     hostkeys::EDIT,
     sysprep::EDIT,
     authorized_key::EDIT,
@@ -135,6 +146,10 @@ pub struct EditOptions {
     pub authorized_keys: Vec<String>,
     /// Leave the password hashes of /etc/shadow.
     pub keep_passwords: bool,
+    /// Defaults of variables of the context: see [`crate::guest::context::check_variable`].
+    pub context_vars: Vec<(String, Vec<u8>)>,
+    /// Actions of the user's own.
+    pub context_scripts: Vec<ContextScript>,
 }
 
 /// Where an edit works: the guest's files, what is known of it, and a list of what was changed.

@@ -101,6 +101,9 @@ pub struct Facts {
     pub cloud_init: bool,
     /// Whether OpenNebula's own contextualization is there.
     pub one_context: bool,
+    /// Whether the context scripts of this program are there and run when it starts.
+    #[serde(default)]
+    pub context: bool,
     /// `enforcing`, `permissive`, `disabled`; none if there is no SELinux.
     pub selinux: Option<String>,
     /// Where its file systems are, the root first.

@@ -20,6 +20,7 @@ mod version;
 
 use std::path::Path;
 
+use super::edits::context_scripts;
 use super::facts::{Facts, Mount};
 use super::fstab::Table;
 use super::text;
@@ -61,6 +62,7 @@ pub fn inspect(tree: &dyn Tree, volumes: &[Volume], mounts: &[(String, usize)]) 
             || fstab.entries().any(|entry| entry.is_swap() && !entry.has_option("noauto")),
         cloud_init: services::cloud_init(tree, first)?,
         one_context: services::one_context(tree)?,
+        context: context_scripts::is_enabled(tree, init)?,
         selinux: services::selinux(tree, first)?,
         mounts: named(mounts, volumes),
         command_lines,
@@ -81,6 +83,7 @@ pub fn look_again(facts: &mut Facts, tree: &dyn Tree) -> Result<()> {
     facts.network_pins = services::network_pins(tree)?;
     let first = facts.command_lines.first().map_or("", String::as_str);
     facts.cloud_init = services::cloud_init(tree, first)?;
+    facts.context = context_scripts::is_enabled(tree, facts.init)?;
     Ok(())
 }
 

@@ -226,9 +226,10 @@ fn login(facts: &Facts, logins: &[Login]) -> Finding {
     }
     let in_image = who(|by| matches!(by, By::Keys(_)));
     let keys = in_image.map(|names| format!("as {names} with a key that is in the image"));
-    let cloud = match (facts.one_context, facts.cloud_init) {
-        (true, _) => Some("with the key that OpenNebula's contextualization puts in place"),
-        (_, true) => Some("with the key that cloud-init puts in place"),
+    let cloud = match (facts.context, facts.one_context, facts.cloud_init) {
+        (true, ..) => Some("with the key that the cloud gives (context scripts)"),
+        (_, true, _) => Some("with the key that OpenNebula's contextualization puts in place"),
+        (.., true) => Some("with the key that cloud-init puts in place"),
         _ => None,
     };
     let ways: Vec<_> = keys.into_iter().chain(cloud.map(str::to_owned)).collect();

@@ -1,16 +1,16 @@
 //! `ssh-hostkeys`: each machine gets SSH host keys of its own. Who has the image would else have the
 //! private keys of every machine that starts from it.
 //!
-//! Keys go only where new ones come from at the next start: the guest's own units and scripts, or,
-//! on systemd, Upstart and with Debian's init script, a few lines of this edit (Debian makes keys only
-//! when the package is installed).
+//! Keys go only where new ones come from at the next start: the guest's own units and scripts, the
+//! context scripts, or, without them, on systemd, Upstart and with Debian's init script, a few lines of
+//! this edit (Debian makes keys only when the package is installed).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::accounts::{path_of, shown};
 use super::text::append;
-use super::{Bench, Edit, dropbear, sshd};
+use super::{Bench, Edit, context_scripts, dropbear, sshd};
 use crate::error::Result;
 use crate::guest::facts::Init;
 use crate::guest::tree::{Attributes, NodeKind};
@@ -111,6 +111,10 @@ fn kept(bench: &mut Bench<'_>, folder: &str) {
 
 /// Whether new keys will be made: by the guest itself, or by what is written here for it.
 fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
+    let context = context_scripts::make_host_keys(bench.tree, bench.facts.init)?;
+    if context {
+        former(bench)?;
+    }
     if guest_makes_keys(bench)? {
         return Ok(true);
     }
@@ -121,6 +125,9 @@ fn openssh_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
         }
     }
     let Some(keygen) = keygen else { return Ok(false) };
+    if context {
+        return Ok(true);
+    }
     match bench.facts.init {
         Init::Systemd => with_systemd(bench, keygen).map(|()| true),
         Init::Upstart => with_upstart(bench, keygen),
@@ -266,6 +273,28 @@ fn with_sysv(bench: &mut Bench<'_>, keygen: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// Takes out what this edit did for a guest that had no context scripts then.
+fn former(bench: &mut Bench<'_>) -> Result<()> {
+    let action = "removed: the context scripts make the keys";
+    for unit in ["multi-user.target", "ssh.service", "sshd.service"] {
+        let link = Path::new("/etc/systemd/system").join(format!("{unit}.wants")).join(UNIT);
+        bench.remove(link, action)?;
+    }
+    bench.remove(Path::new("/etc/systemd/system").join(UNIT), action)?;
+    bench.remove(JOB, action)?;
+    let Some(text) = bench.text(DEFAULTS)? else { return Ok(()) };
+    for keygen in KEYGEN {
+        let lines = format!("{MARK}\n{}", shell(keygen, ""));
+        match text.replacen(&lines, "", 1) {
+            rest if rest.len() == text.len() => {}
+            // Nothing else was in it.
+            rest if rest.is_empty() => return bench.remove(DEFAULTS, action),
+            rest => return bench.put(DEFAULTS, &rest, Attributes::root(0o644), action),
+        }
+    }
+    Ok(())
+}
+
 /// Whether Dropbear makes its keys: a start script does, or it may do so itself (`-R`).
 fn dropbear_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
     for path in dropbear::starters(bench)? {
@@ -278,7 +307,11 @@ fn dropbear_makes_keys(bench: &mut Bench<'_>) -> Result<bool> {
         }
     }
     if !dropbear::knows_r(bench)? {
-        return Ok(false);
+        let mut tool = false;
+        for path in ["/usr/bin/dropbearkey", "/bin/dropbearkey", "/usr/sbin/dropbearkey"] {
+            tool |= bench.exists(path)?;
+        }
+        return Ok(tool && context_scripts::make_host_keys(bench.tree, bench.facts.init)?);
     }
     let starts = dropbear::give(bench, 'R', "Dropbear makes its own host keys: -R")?;
     Ok(starts == dropbear::Starts::Given)

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::accounts::{Home, homes, shown};
 use super::password::{By, Password, logins, password};
-use super::{Bench, Edit};
+use super::{Bench, Edit, context_scripts};
 use crate::error::Result;
 use crate::guest::tree::{Attributes, MAX_TEXT, NodeKind};
 use crate::guest::{inspect, text};
@@ -220,7 +220,9 @@ fn locked<'a>(text: &'a str, lock: &Lock) -> (String, Vec<&'a str>) {
 /// configured now: part of that was the installer's.
 fn way_in(bench: &mut Bench<'_>) -> Result<()> {
     let line = bench.facts.command_lines.first().map_or("", String::as_str);
-    let cloud = inspect::cloud_init(bench.tree, line)? || bench.facts.one_context;
+    let cloud = inspect::cloud_init(bench.tree, line)?
+        || bench.facts.one_context
+        || context_scripts::is_enabled(bench.tree, bench.facts.init)?;
     let given = !bench.options.authorized_keys.is_empty();
     let logins = logins(bench.tree)?;
     if cloud || given || logins.iter().any(|login| matches!(login.by, By::Keys(_))) {

@@ -1,0 +1,81 @@
+//! `root-password`: root gets a password that nobody knows at every start, whatever password the
+//! image, or an older one, was published with.
+
+use super::context_scripts::bundle::Recorded;
+use super::{Bench, Edit};
+use crate::error::Result;
+use crate::guest::context::{PROGRAM_PATH, RANDOM_PASSWORD};
+
+/// The edit.
+pub const EDIT: Edit = Edit {
+    name: "root-password",
+    default: true,
+    reason: "gives root a password that nobody knows, at every start, by the context scripts",
+    run,
+};
+
+/// The name that the first images had.
+const FORMER_NAME: &str = "/usr/bin/stratus-random-password";
+
+fn run(bench: &mut Bench<'_>) -> Result<()> {
+    if !bench.exists(PROGRAM_PATH)? {
+        bench.warn(
+            "root-password-unused",
+            "root gets no new password when the guest starts: the edit root-password needs the \
+             edit context-scripts",
+        );
+        return Ok(());
+    }
+    let mut recorded = Recorded::read(bench.tree)?;
+    for file in RANDOM_PASSWORD {
+        recorded.install(bench, file)?;
+    }
+    bench.link(FORMER_NAME, "stratuslab-random-password", "its former name")?;
+    recorded.write(bench)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::context_scripts;
+    use super::super::trial::{plain, run};
+    use super::*;
+    use crate::guest::memory::MemoryTree;
+
+    #[test]
+    fn it_needs_the_context_scripts() {
+        let mut tree = MemoryTree::default();
+        let outcome = plain(&EDIT, &mut tree);
+        assert_eq!((outcome.codes(), outcome.paths()), (vec!["root-password-unused"], vec![]));
+        assert_eq!(tree, MemoryTree::default());
+    }
+
+    /// Also a second preparation of the whole changes nothing, whichever of the two comes last.
+    #[test]
+    fn the_two_edits_keep_one_list() {
+        let mut tree = MemoryTree::default();
+        plain(&context_scripts::EDIT, &mut tree);
+        let outcome = plain(&EDIT, &mut tree);
+        let expected = [
+            "/usr/bin/stratuslab-random-password",
+            "/etc/stratuslab/conf.d/01-password.context",
+            FORMER_NAME,
+            "/usr/lib/stratuslab/bundle.sha256",
+        ];
+        assert_eq!(outcome.paths(), expected);
+        assert_eq!(plain(&context_scripts::EDIT, &mut tree).paths(), [""; 0]);
+        assert_eq!(plain(&EDIT, &mut tree).paths(), [""; 0]);
+        assert!(tree.text(FORMER_NAME).is_some());
+    }
+
+    /// Who wants it otherwise has said so in the file.
+    #[test]
+    fn what_the_user_changed_stays() {
+        let mut tree = MemoryTree::default();
+        plain(&context_scripts::EDIT, &mut tree);
+        let path = "/etc/stratuslab/conf.d/01-password.context";
+        tree.file(path, "enable=no\n", 0o644);
+        let outcome = run(&EDIT, &mut tree, &super::super::trial::facts(), &Default::default());
+        assert!(!outcome.paths().contains(&path));
+        assert_eq!(tree.text(path).unwrap(), "enable=no\n");
+    }
+}
