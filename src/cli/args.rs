@@ -50,7 +50,7 @@ pub(super) struct Args {
     pub(super) context: Option<Context>,
 
     /// Leave the guest alone (the same as --context off)
-    #[arg(long, conflicts_with_all = ["context", "edit", "authorized_key", "keep_passwords", "root_volume"])]
+    #[arg(long, conflicts_with_all = ["context", "edit", "authorized_key", "context_var", "context_script", "keep_passwords", "root_volume"])]
     pub(super) no_context: bool,
 
     /// Do this edit of the guest, too (repeatable)
@@ -68,6 +68,19 @@ pub(super) struct Args {
     /// A file with public keys that may log in as root (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(super) authorized_key: Vec<PathBuf>,
+
+    /// A default for the guest's context, unless the user of the cloud gives another (repeatable)
+    ///
+    /// It beats the defaults that come with the bundle and those of --context-script. Names are
+    /// [A-Z_][A-Z0-9_]*; OpenNebula cannot give a value to a name in lower case.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) context_var: Vec<OsString>,
+
+    /// An action that the guest runs at each start, with its defaults (repeatable)
+    ///
+    /// In values \, is a comma and \\ a backslash. docs/contextualization.md tells how to write one.
+    #[arg(long, value_name = "FILE[:KEY=VALUE,...]")]
+    pub(super) context_script: Vec<OsString>,
 
     /// Leave the password hashes of the guest's accounts
     ///
@@ -155,9 +168,9 @@ pub(super) struct Args {
 const AFTER_HELP: &str = "\
 What a site wants to set once can stand in the environment or in
 $XDG_CONFIG_HOME/stratus/config.toml: STRATUS_COMPRESS or compress, and
-likewise level, context, edit, skip_edit, authorized_key, checksum, align,
-checkpoint, threads, progress, color. A flag beats the variable, the variable
-beats the file.
+likewise level, context, edit, skip_edit, authorized_key, context_var,
+context_script (these two: one a line), checksum, align, checkpoint, threads,
+progress, color. A flag beats the variable, the variable beats the file.
 
 Exit codes: 0 done, 1 other error, 2 usage, 3 some inputs failed, 65 the input
 is damaged, unsupported or refused, 66 missing, 73 the output cannot be created,

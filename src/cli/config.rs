@@ -8,13 +8,15 @@ use std::str::FromStr;
 use crate::error::{Error, Kind, Result};
 
 /// The options that can be set this way.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "compress",
     "level",
     "context",
     "edit",
     "skip_edit",
     "authorized_key",
+    "context_var",
+    "context_script",
     "checksum",
     "align",
     "checkpoint",

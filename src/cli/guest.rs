@@ -41,6 +41,16 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
         return Err(Error::new(Kind::Usage, "usage", message));
     }
     let keys = if keys_wanted { keys(args, site)? } else { Vec::new() };
+    let context_wanted = edits.contains(&edits::context_scripts::EDIT.name);
+    if !context_wanted && !(args.context_var.is_empty() && args.context_script.is_empty()) {
+        let message = "--context-var and --context-script give something to the edit \
+                       'context-scripts', which is left out";
+        return Err(Error::new(Kind::Usage, "usage", message));
+    }
+    let (context_vars, context_scripts) = match context_wanted {
+        true => (super::context::variables(args, site)?, super::context::scripts(args, site)?),
+        false => Default::default(),
+    };
     let defaults = Wanted::default();
     Ok(Wanted {
         context: match context {
@@ -53,7 +63,8 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
         options: EditOptions {
             authorized_keys: keys,
             keep_passwords: args.keep_passwords,
-            ..EditOptions::default()
+            context_vars,
+            context_scripts,
         },
         now: epoch()?,
         examine: mode == Mode::Check,

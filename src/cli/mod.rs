@@ -12,6 +12,7 @@
 mod args;
 mod bar;
 mod config;
+mod context;
 pub mod convert;
 mod guest;
 mod report;

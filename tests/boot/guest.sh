@@ -31,7 +31,7 @@ tree() {
   rm -rf "$place.new"
   mkdir -p "$folder/trees"
   if [ "$name" = base ]; then
-    debootstrap --variant=minbase --include="$(tr ' ' , <<<"$*")" bookworm "$place.new" \
+    timeout 1200 debootstrap --variant=minbase --include="$(tr ' ' , <<<"$*")" bookworm "$place.new" \
       "$(mirror)" >"$folder/trees/base.log" 2>&1
   else
     cp -a "$folder/trees/base" "$place.new"
@@ -54,6 +54,7 @@ tree_for() {
   openrc) tree openrc sysvinit-core openrc >&2 ;;
   lvm) tree lvm lvm2 >&2 ;;
   netplan) tree netplan netplan.io >&2 ;;
+  cloudinit-guest) tree cloudinit-guest cloud-init >&2 ;;
   *) set -- base ;;
   esac
   echo "$1"
@@ -66,6 +67,7 @@ loops=() mounts=() machine='' disk_device='' root_at=0
 
 undo() {
   local i
+  [ -z "$part" ] || kill "$part" 2>/dev/null || :
   [ -z "$machine" ] || kill "$machine" 2>/dev/null || :
   for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do umount "${mounts[i]}" || :; done
   for ((i = ${#loops[@]} - 1; i >= 0; i--)); do losetup -d "${loops[i]}" || :; done
@@ -212,20 +214,20 @@ network() {
   netplan)
     rm -f "$root/etc/network/interfaces"
     printf '%s\n' 'network:' '  version: 2' '  renderer: networkd' '  ethernets:' "    $CARD:" \
-      "      addresses: [$ADDRESS/24]" '      routes:' '        - to: default' \
+      "      addresses: [$OWN_ADDRESS/24]" '      routes:' '        - to: default' \
       '          via: 10.0.2.2' >"$root/etc/netplan/01-netcfg.yaml"
     chmod 600 "$root/etc/netplan/01-netcfg.yaml"
     within "$root" systemctl -q enable systemd-networkd
     ;;
   networkd)
     rm -f "$root/etc/network/interfaces"
-    printf '%s\n' '[Match]' "Name=$CARD" '' '[Network]' "Address=$ADDRESS/24" 'Gateway=10.0.2.2' \
+    printf '%s\n' '[Match]' "Name=$CARD" '' '[Network]' "Address=$OWN_ADDRESS/24" 'Gateway=10.0.2.2' \
       >"$root/etc/systemd/network/10-lan.network"
     within "$root" systemctl -q enable systemd-networkd
     ;;
   *)
     printf '%s\n' 'auto lo' 'iface lo inet loopback' '' "auto $CARD" "iface $CARD inet static" \
-      "    address $ADDRESS/24" '    gateway 10.0.2.2' >"$root/etc/network/interfaces"
+      "    address $OWN_ADDRESS/24" '    gateway 10.0.2.2' >"$root/etc/network/interfaces"
     ;;
   esac
 }
@@ -289,6 +291,7 @@ owner() {
   done
   echo "$SECRET" >"$root/tmp/notes"
   within "$root" chown -R owner:owner /home/owner
+  cp "$root/etc/shadow" "$work/shadow"
 }
 
 build() {
