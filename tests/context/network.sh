@@ -465,7 +465,6 @@ ETH3_METHOD=dhcp"
   logged "ETH3: ens9 is configured already"
   logged "ens9 is up already"
   holds etc/systemd/network/05-stratuslab-ens9.network "DHCP=ipv4"
-  expect "seconds waited" 5 "$(calls sleep)"
 }
 
 case_network_nothing_known() {

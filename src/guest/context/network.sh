@@ -2,8 +2,10 @@
 
 # Configures the interfaces for which the context has variables ETHn_*, by way of what configures
 # the network in this system; all others stay as they are. Runs before the network is started. What
-# an earlier context wanted and this one does not is taken back.
+# an earlier context wanted and this one does not is taken back, but not where there is no context
+# at all: its device may be missing for once, and an address is better than none.
 set_network() {
+  net_failed=0
   net_renderer='' net_used=: net_changed=: net_settled=no net_waited=0
   net_configured='' net_servers='' net_domains=
   ifupdown_names='' ifupdown_text='' ifupdown_ours=no ifupdown_goes_on=no ifupdown_shared=' ' netplan_text=
@@ -12,6 +14,7 @@ set_network() {
   [Nn][Oo] | [Ff][Aa][Ll][Ss][Ee] | 0) ;;
   *) configure_interfaces ;;
   esac
+  if [ "$mounted" = no ] && [ -z "$net_configured" ]; then return $net_failed; fi
   networkd_clean
   netplan_clean
   manager_clean
@@ -20,13 +23,14 @@ set_network() {
   ifupdown_clean
   restore_config "$root/etc/resolv.conf"
   if [ "$net_changed" != : ]; then tell_of_changes; fi
+  return $net_failed
 }
 
 configure_interfaces() {
   read_names_of_all
   net_index=0
   while [ "$net_index" -lt 32 ]; do
-    if is_wanted "$net_index"; then configure_interface "$net_index"; fi
+    if is_wanted "$net_index"; then configure_interface "$net_index" || net_failed=1; fi
     net_index=$((net_index + 1))
   done
   if [ -z "$net_configured" ]; then return 0; fi

@@ -3,8 +3,6 @@
 # Everything here comes from outside. It is checked before it reaches a file: a renderer such as
 # netplan gives up all interfaces if one address is wrong, and a newline would be a line of its own.
 
-newline='
-'
 
 # Whether TEXT is a whole number from LEAST to MOST, without leading zeros (those would be octal).
 is_number() {

@@ -14,7 +14,7 @@ put_config() {
 $3
 END
   then
-    if has restorecon; then restorecon -F "$1" >/dev/null 2>&1; fi
+    relabel "$1"
     net_changed=$net_changed$1:
   else
     trouble "$1 could not be written"
@@ -61,8 +61,8 @@ restore_config() {
 # The other lines stay, LINES says how: asis, or as `stanzas` of ifupdown that may be taken over.
 put_block() {
   without_block "$1" "$3" || return
-  if [ -n "$2" ]; then net_new="$net_new$net_begin$newline$2$newline$net_end$newline"; fi
-  if [ "$net_new" != "$net_old" ]; then put_config "$1" 644 "${net_new%"$newline"}"; fi
+  if [ -n "$2" ]; then net_new="$net_new$net_begin$nl$2$nl$net_end$nl"; fi
+  if [ "$net_new" != "$net_old" ]; then put_config "$1" 644 "${net_new%"$nl"}"; fi
 }
 
 net_begin="# stratuslab-one-context: begin (changes in here are lost)"
@@ -72,13 +72,13 @@ net_end="# stratuslab-one-context: end"
 without_block() {
   net_old='' net_new='' net_in_block=no
   while IFS= read -r line || [ -n "$line" ]; do
-    net_old=$net_old$line$newline
+    net_old=$net_old$line$nl
     case $net_in_block,$line in
     no,"$net_begin") net_in_block=yes ;;
     yes,"$net_end") net_in_block=no ;;
     no,*)
       if [ "$2" != asis ]; then ifupdown_line; fi
-      net_new=$net_new$line$newline
+      net_new=$net_new$line$nl
       ;;
     esac
   done <"$1"
@@ -92,9 +92,9 @@ write_resolv_conf() {
     return 0
   fi
   net_text=
-  if [ -n "$net_domains" ]; then net_text="search $net_domains$newline"; fi
+  if [ -n "$net_domains" ]; then net_text="search $net_domains$nl"; fi
   for net_word in $net_servers; do
-    net_text="${net_text}nameserver $net_word$newline"
+    net_text="${net_text}nameserver $net_word$nl"
   done
-  replace_config "$root/etc/resolv.conf" 644 "${net_text%"$newline"}"
+  replace_config "$root/etc/resolv.conf" 644 "${net_text%"$nl"}"
 }

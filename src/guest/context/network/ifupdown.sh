@@ -9,7 +9,7 @@ ifupdown_comment="#stratuslab: "
 
 ifupdown_interface() {
   ifupdown_names="$ifupdown_names $net_name"
-  ifupdown_text=$ifupdown_text$(ifupdown_stanzas)$newline
+  ifupdown_text=$ifupdown_text$(ifupdown_stanzas)$nl
 }
 
 # The stanzas of one interface, in words that all versions understand, busybox included: the mask of
@@ -96,7 +96,7 @@ ifupdown_is_busybox() {
 ifupdown_finish() {
   if [ -z "$ifupdown_names" ]; then return 0; fi
   if ! [ -f "$root$ifupdown_file" ]; then
-    put_config "$root$ifupdown_file" 644 "auto lo${newline}iface lo inet loopback" || return
+    put_config "$root$ifupdown_file" 644 "auto lo${nl}iface lo inet loopback" || return
   fi
   ifupdown_shared=' '
   ifupdown_take_over "$root$ifupdown_folder"/*
@@ -105,12 +105,12 @@ ifupdown_finish() {
   for net_word in $ifupdown_names; do
     case $ifupdown_shared in
     *" $net_word "*) ;;
-    *) net_text="${net_text}auto $net_word$newline" ;;
+    *) net_text="${net_text}auto $net_word$nl" ;;
     esac
   done
-  net_text=$net_text${ifupdown_text%"$newline"}
+  net_text=$net_text${ifupdown_text%"$nl"}
   if ifupdown_reads_folder; then
-    put_config "$root$ifupdown_folder/stratuslab" 644 "$net_mark$newline$net_text"
+    put_config "$root$ifupdown_folder/stratuslab" 644 "$net_mark$nl$net_text"
     net_text=
   fi
   put_block "$root$ifupdown_file" "$net_text" stanzas

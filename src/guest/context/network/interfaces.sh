@@ -54,7 +54,7 @@ find_interface() {
   until look_for_interface "$1"; do
     [ "$net_waited" -lt 5 ] || return 1
     net_waited=$((net_waited + 1))
-    sleep 1
+    pause
   done
 }
 

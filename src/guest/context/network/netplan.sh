@@ -6,7 +6,7 @@
 netplan_file=/etc/netplan/99-stratuslab.yaml
 
 netplan_interface() {
-  netplan_text="$netplan_text$newline$(netplan_definition)"
+  netplan_text="$netplan_text$nl$(netplan_definition)"
 }
 
 netplan_definition() {

@@ -112,7 +112,7 @@ suse_finish() {
   [ -f "$net_file" ] || return 0
   net_text=
   if [ -n "$net_servers$net_domains" ]; then
-    net_text="NETCONFIG_DNS_STATIC_SERVERS=\"$net_servers\"${newline}NETCONFIG_DNS_STATIC_SEARCHLIST=\"$net_domains\""
+    net_text="NETCONFIG_DNS_STATIC_SERVERS=\"$net_servers\"${nl}NETCONFIG_DNS_STATIC_SEARCHLIST=\"$net_domains\""
   fi
   put_block "$net_file" "$net_text" asis
 }
