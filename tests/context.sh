@@ -1,14 +1,15 @@
 #!/bin/bash
 # The contextualizer in fake guests, in every shell that /bin/sh of a guest may be:
 #
-#   tests/context.sh [SHELL...]          CASES='medium*' tests/context.sh dash   only some cases
+#   tests/context.sh [SHELL...]          CASES='raw* keys' tests/context.sh dash  only some cases
 #
 # Joins the program from the list of parts in src/guest/context.rs, has shellcheck, checkbashisms
 # and `SHELL -n` read it, and runs the cases of tests/context/*.sh in each shell, two shells at a
 # time. Ends with "N passed, N failed"; one case in one shell counts once.
 #
 # How to add cases: put a file into tests/context/. It is bash and defines functions called case_*
-# (and helpers called otherwise). Each case runs in a subshell of its own with a fresh fake root:
+# (for every shell), once_* (in the first shell only) and helpers called otherwise. Each case runs
+# in a subshell of its own with a fresh fake root:
 #
 #   $R                        the fake root: /etc/passwd, /etc/stratuslab/conf.d, /root, /dev, ...
 #   $shell                    the shell under test, a command line; $R/bin/sh is it, too
@@ -184,9 +185,14 @@ run() {
 expect() {
   if [ "$2" != "$3" ]; then
     bad="$bad
-    $1: wanted ${2@Q}
-    $1: got    ${3@Q}"
+    $1: wanted $(shorten "$2")
+    $1: got    $(shorten "$3")"
   fi
+}
+
+# shorten TEXT: quoted, and not more than fits on a screen.
+shorten() {
+  if [ "${#1}" -gt 1000 ]; then echo "${1:0:1000}..."; else echo "${1@Q}"; fi
 }
 
 code() {
@@ -316,20 +322,30 @@ one_case() {
   M=
   "$name"
   if [ -n "$bad" ]; then
-    printf 'FAILED  %s: %s%s\n' "$shell" "${name#case_}" "$bad"
+    printf 'FAILED  %s: %s%s\n' "$shell" "${name#*_}" "$bad"
     if [ -n "${VERBOSE-}" ]; then sed 's/^/    | /' "$R/$log"; printf '%s\n' "$out"; fi
     return 1
   fi
 }
 
-# All cases in one shell.
+# wanted NAME: is the case one of those that were asked for?
+wanted() {
+  local pattern patterns
+  read -ra patterns <<<"${CASES:-*}"
+  for pattern in "${patterns[@]}"; do
+    # shellcheck disable=SC2053  # a pattern
+    if [[ $1 == $pattern ]]; then return 0; fi
+  done
+  return 1
+}
+
+# all_cases SHELL NUMBER PATTERN: all cases in one shell, or those for one shell only, too.
 all_cases() {
   local name number=$2
   shell=$1
   skeleton "$work/root$number"
-  for name in $(declare -F | sed 's/^declare -f //' | grep '^case_'); do
-    # shellcheck disable=SC2254  # a pattern
-    case ${name#case_} in ${CASES:-*}) ;; *) continue ;; esac
+  for name in $(declare -F | sed 's/^declare -f //' | grep -E "^($3)_"); do
+    wanted "${name#*_}" || continue
     if (one_case "$name" "$work/root$number"); then
       echo ok >>"$work/results"
     else
@@ -357,7 +373,7 @@ number=0
 for shell; do
   number=$((number + 1))
   while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
-  all_cases "$shell" "$number" &
+  all_cases "$shell" "$number" "case$([ "$number" != 1 ] || echo '|once')" &
 done
 wait
 
