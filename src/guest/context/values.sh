@@ -67,9 +67,10 @@ read_context() {
   read_process=$!
   end_later "$read_process" "$read_limit" </dev/null >/dev/null 2>&1 &
   read_watch=$!
-  wait "$read_process" 2>/dev/null
+  # Without redirection: with one, posh does not wait.
+  wait "$read_process"
   kill "$read_watch" 2>/dev/null
-  wait "$read_watch" 2>/dev/null
+  wait "$read_watch"
   log_output "$read_name"
   if [ ! -e "$scratch/read.done" ]; then
     trouble "$1 is not used: it did not come to an end"
