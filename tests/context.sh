@@ -18,6 +18,7 @@
 #   action NAME [MODE]        standard input becomes $R/etc/stratuslab/conf.d/NAME.context
 #   medium LABEL [DEVICE]     a disk with that label ("" is none) on DEVICE (sr0); $M is its content
 #   on_medium PATH            standard input becomes a file of that disk
+#   no_media                  there are no disks any more
 #   context TEXT              the disk CONTEXT on sr0 with TEXT as its context.sh
 #   fake NAME                 standard input becomes the command $R/usr/bin/NAME (an sh script, whose
 #                             calls are noted like those of the ready-made fakes)
@@ -156,6 +157,10 @@ medium() {
   M=$box/media/$device
   mkdir -p "$M" && : >"$R/dev/$device"
   if [ -n "$1" ]; then printf '/dev/%s: LABEL="%s"\n' "$device" "$1" >>"$box/blkid"; fi
+}
+
+no_media() {
+  rm -rf "${box:?}/media" "$box/blkid"
 }
 
 on_medium() {

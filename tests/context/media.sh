@@ -222,6 +222,22 @@ END
   code 3
 }
 
+# A run that could not clean up is cleaned up after.
+case_killed() {
+  action 50-slow <<<$'enable=yes\nrun_exec=/usr/bin/slow'
+  fake slow <<END
+for folder in $R/run/stratuslab/work.*; do kill -KILL "\${folder##*.}"; done
+END
+  disk CONTEXT sr0
+  run
+  expect "mounted" "$R/mnt/stratuslab" "$(cat "$box"/mounts/*)"
+  rm "$R/etc/stratuslab/conf.d/50-slow.context"
+  run
+  code 0
+  unmounted
+  absent 'run/stratuslab/work.*'
+}
+
 case_config_drive_1() {
   medium _CLOUD_INIT hdd
   on_medium meta.js <<<'{"dsmode":"local"}'
