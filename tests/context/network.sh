@@ -501,7 +501,7 @@ ETH0_IP6=fd00::1
 ETH0_ALIAS0_IP=10.0.0.6"
   for variable in MAC IP MASK GATEWAY DNS SEARCH_DOMAIN MTU METRIC METHOD IP6 IP6_ULA IP6_PREFIX_LENGTH \
     IP6_GATEWAY IP6_METRIC IP6_METHOD ALIAS0_IP ALIAS0_MASK ALIAS0_IP6 ALIAS0_IP6_ULA; do
-    for value in $'10.0.0.1\n[Route]' "x'y\"" '$(touch '"$R"'/etc/evil)' '../../etc/evil' "*" "-1" "$long"; do
+    for value in $'10.0.0.1\n[Route]' "x'y\"" '$(touch '"$R"'/etc/evil)' '../../etc/evil *' "$long"; do
       hostile ETH0_$variable "$value"
     done
   done
