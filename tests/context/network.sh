@@ -552,3 +552,15 @@ case_network_broken_marks() {
   is etc/network/interfaces $'# stratuslab-one-context: begin (changes in here are lost)\niface eth7 inet dhcp'
   logged "left as it is"
 }
+
+# A machine without its medium for once keeps its address.
+case_network_no_medium() {
+  cards
+  enabled systemd-networkd
+  context "ETH0_IP=10.0.0.7"
+  run early
+  rm -r "$M" "$box/blkid" "$R/dev/sr0"
+  run early
+  code 1
+  holds etc/systemd/network/05-stratuslab-ens9.network "Address=10.0.0.7/24"
+}
