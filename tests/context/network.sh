@@ -501,7 +501,7 @@ ETH0_IP6=fd00::1
 ETH0_ALIAS0_IP=10.0.0.6"
   for variable in MAC IP MASK GATEWAY DNS SEARCH_DOMAIN MTU METRIC METHOD IP6 IP6_ULA IP6_PREFIX_LENGTH \
     IP6_GATEWAY IP6_METRIC IP6_METHOD ALIAS0_IP ALIAS0_MASK ALIAS0_IP6 ALIAS0_IP6_ULA; do
-    for value in $'10.0.0.1\n[Route]' "x'y\"" '$(touch '"$R"'/etc/evil)' '../../etc/evil' "*" "-1" "$long"; do
+    for value in $'10.0.0.1\n[Route]' "x'y\"" '$(touch '"$R"'/etc/evil)' '../../etc/evil *' "$long"; do
       hostile ETH0_$variable "$value"
     done
   done
@@ -551,4 +551,16 @@ case_network_broken_marks() {
   run early
   is etc/network/interfaces $'# stratuslab-one-context: begin (changes in here are lost)\niface eth7 inet dhcp'
   logged "left as it is"
+}
+
+# A machine without its medium for once keeps its address.
+case_network_no_medium() {
+  cards
+  enabled systemd-networkd
+  context "ETH0_IP=10.0.0.7"
+  run early
+  rm -r "$M" "$box/blkid" "$R/dev/sr0"
+  run early
+  code 1
+  holds etc/systemd/network/05-stratuslab-ens9.network "Address=10.0.0.7/24"
 }

@@ -112,7 +112,7 @@ set_crypted_password() {
 # a line break would be another account.
 set_plain_password() {
   case $user_password in
-  *["$control$nl"]*)
+  *[$control$tab]* | *"$nl"*)
     trouble "$user_variable is refused: it has a line break or another control character in it"
     return 1
     ;;

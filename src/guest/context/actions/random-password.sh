@@ -32,10 +32,11 @@ fail() {
 
 # guest_has COMMAND: is it there, and (in a test below $ROOT) the guest's own?
 guest_has() {
-  case $(command -v "$1") in
-  "$root"/*) return 0 ;;
-  *) return 1 ;;
-  esac
+  if [ -z "$root" ]; then
+    command -v "$1" >/dev/null
+    return
+  fi
+  [ -x "$root/usr/sbin/$1" ] || [ -x "$root/usr/bin/$1" ]
 }
 
 # The word behind root_password= in the settings. The file is read, not executed.
@@ -154,14 +155,11 @@ lock)
 esac
 
 if ! make_password; then
-  lock && fail_text="so root has none now: its password is locked"
-  echo "stratuslab-random-password: /dev/urandom gave no password, ${fail_text-and root still has its old one}" >&2
-  [ -n "${fail_text-}" ]
-  exit
-fi
-if set_by_chpasswd || set_by_hash; then exit 0; fi
-if lock; then
-  echo "stratuslab-random-password: neither chpasswd nor another program could set it: root's password is locked" >&2
+  why="/dev/urandom gave no password"
+elif set_by_chpasswd || set_by_hash; then
   exit 0
+else
+  why="neither chpasswd nor another program could set a password"
 fi
-fail "$password_file cannot be written: root still has its old password"
+lock || fail "$why, and $password_file cannot be written: root still has its old password"
+echo "stratuslab-random-password: $why: the password of root is locked" >&2

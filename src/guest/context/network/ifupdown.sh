@@ -86,9 +86,11 @@ ifupdown_others() {
 }
 
 ifupdown_is_busybox() {
-  case $(readlink -f "$(command -v ifup)") in
-  */busybox*) return 0 ;;
-  esac
+  for net_file in "$root/sbin/ifup" "$root/usr/sbin/ifup"; do
+    case $(readlink "$net_file") in
+    busybox | */busybox*) return 0 ;;
+    esac
+  done
   return 1
 }
 
