@@ -310,6 +310,10 @@ started() {
   fi
   told "$1" FAILED
   tail -n 40 "$here/serial"
+  kill "$machine" && wait "$machine" || :
+  machine=
+  echo "the contextualizer's log:"
+  on_disk 'cat /var/log/stratuslab-one-context.log'
   return 1
 }
 

@@ -73,8 +73,12 @@ device_with() {
   found_device=$(print_text "$label_list" |
     sed -n "/^\\/dev\\/loop/d;s/^\\(\\/dev\\/[^:]*\\):\\(.* \\)\\{0,1\\} *LABEL=\"$1\".*/\\1/p" | sed 1q)
   if [ -z "$found_device" ] && has blkid; then
-    found_device=$(blkid -L "$1" 2>/dev/null) ||
-      found_device=$(blkid -t "LABEL=$1" -o device 2>/dev/null | sed 1q)
+    found_device=$(blkid -L "$1" 2>/dev/null)
+    # 2 is "no such device"; the others are of a blkid that does not know -L.
+    case $? in
+    0 | 2) ;;
+    *) found_device=$(blkid -t "LABEL=$1" -o device 2>/dev/null | sed 1q) ;;
+    esac
   elif [ -z "$found_device" ] && has findfs; then
     found_device=$(findfs "LABEL=$1" 2>/dev/null)
   fi

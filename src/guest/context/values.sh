@@ -48,7 +48,7 @@ clean_environment() {
 }
 
 # Seconds that a file of the configuration may take. It is meant to set variables.
-read_limit=10
+read_limit=20
 
 # read_context FILE: takes the variables that a file of the configuration sets. It is sourced in a
 # subshell, because it may do anything there, for some seconds. What it said of itself (enable,
