@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Programs and glue are ours: an older version of them is replaced. Configuration is the user's
-//! ([`bundle`]).
+//! (`bundle.rs`).
 
 pub(super) mod bundle;
 mod busybox;
