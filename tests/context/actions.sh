@@ -242,6 +242,16 @@ case_environment_is_no_default() {
   is order "10 "
 }
 
+# An environment as a person has it.
+case_full_environment() {
+  note_action 10
+  out=$(env ROOT="$R" "TEXT=it's
+export root=1
+export scratch" SHELLOPTS=braceexpand USERNAME=ann $shell "$program" 2>&1 </dev/null)
+  expect "nothing printed" "" "$out"
+  is order "10 "
+}
+
 case_status() {
   run status
   code 1

@@ -15,7 +15,7 @@ END
   fake probe <<'END'
 printf '%s|' "$FOO" "$BAR" "$PWD" "$(cat)" >"$ROOT/probe"
 printf '\n' >>"$ROOT/probe"
-umask >"$ROOT/umask"
+umask -S >"$ROOT/umask"
 END
 }
 
@@ -26,7 +26,7 @@ SSH_PUBLIC_KEY='$key'"
   run
   code 0
   is probe 'shi $HOME it'\''s||'"$R||"
-  is umask 0022
+  is umask u=rwx,g=rx,o=rx
   is root/.ssh/authorized_keys "$key"
   mode root/.ssh 700
   mode root/.ssh/authorized_keys 600

@@ -27,7 +27,8 @@ SSH_PUBLIC_KEY='ssh-rsa AAAA1 busybox@guest'
 START_SCRIPT_BASE64='ZWNobyBzdGFydGVkICRQV0Q7IGVjaG8gIiRCQVIiID4vcmFuCg=='
 END
   PATH=$PATH:/sbin:/usr/sbin
-  mke2fs -q -t ext2 -L CONTEXT -d "$box/content" "$box/disk" 1M
+  truncate -s 1M "$box/disk"
+  mke2fs -q -t ext2 -L CONTEXT -d "$box/content" "$box/disk"
   out=$(unshare -m --propagation private sh -c '
     disk=$(losetup -f --show "$2") || exit
     mknod "$1/dev/null" c 1 3 && mknod "$1/dev/vdq" b $((0x$(stat -c %t "$disk"))) $((0x$(stat -c %T "$disk")))

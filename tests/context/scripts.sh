@@ -7,14 +7,14 @@ case_own_init() {
   context "FOO='a b'"
   on_medium init.sh <<'END'
 . "$CONTEXT_FILE"
-printf '%s|' "$FOO" "$PWD" "$MOUNT_DIR" "$(ls)" "$(umask)" >"$ROOT/ran"
+printf '%s|' "$FOO" "$PWD" "$MOUNT_DIR" "$(ls)" "$(umask -S)" >"$ROOT/ran"
 echo "$0" | grep -c stratuslab >>"$ROOT/ran"
 exit 5
 END
   run
   code 3
   is ran "a b|$R/mnt/stratuslab|$R/mnt/stratuslab|context.sh
-init.sh|0022|1"
+init.sh|u=rwx,g=rx,o=rx|1"
   logged "init.sh: failed, exit 5"
   unmounted
 }

@@ -43,7 +43,7 @@ parse_context() {
   join_pieces U_ <"$scratch/pieces" >"$scratch/parameters.own"
   # shellcheck disable=SC1091  # a file of assignments
   . "$scratch/parameters.own"
-  say "parameters: $(sed -n 's/^@//p' "$scratch/pieces" | sort -u | tr '\n' ' ')"
+  say "parameters: $(sed -n 's/^@//p' "$scratch/pieces" | sort -u | tr '\n' ' ' | cut -c 1-1000)"
   return "$parse_status"
 }
 

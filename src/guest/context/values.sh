@@ -67,8 +67,13 @@ read_context() {
   read_process=$!
   end_later "$read_process" "$read_limit" </dev/null >/dev/null 2>&1 &
   read_watch=$!
-  # Without redirection: with one, posh does not wait.
   wait "$read_process"
+  # posh does not always wait that long.
+  read_polls=$((read_limit * 10))
+  while [ ! -e "$scratch/read.done" ] && [ "$read_polls" -gt 0 ] && kill -0 "$read_process" 2>/dev/null; do
+    read_polls=$((read_polls - 1))
+    sleep 0.1 2>/dev/null || sleep 1
+  done
   kill "$read_watch" 2>/dev/null
   wait "$read_watch"
   log_output "$read_name"
