@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bundle::place;
 use crate::error::Result;
-use crate::guest::context::{assignment, is_variable};
+use crate::guest::context::{assignment, check_script_name, check_variable, is_variable};
 use crate::guest::edits::Bench;
 use crate::guest::text::{self, append};
 
@@ -13,15 +13,23 @@ const DEFAULTS: &str = "/etc/stratuslab/conf.d/zz-defaults.context";
 const HEAD: &str = "# Defaults of this image. What the cloud gives goes before them.\n";
 
 /// Writes what was given.
+///
+/// # Errors
+/// Those of names and values that the context cannot have, and of writing.
 pub(super) fn write(bench: &mut Bench<'_>) -> Result<()> {
     let options = bench.options;
+    let actions = options.context_scripts.iter().flat_map(|script| &script.variables);
+    for (name, value) in options.context_vars.iter().chain(actions) {
+        let warning = check_variable(name, value)?;
+        bench.warnings.extend(warning.filter(|warning| !bench.warnings.contains(warning)));
+    }
     if !options.context_vars.is_empty() {
         let old = bench.text(DEFAULTS)?.unwrap_or_else(|| HEAD.to_owned());
         let new = merged(&old, &options.context_vars);
         place(bench, DEFAULTS, &new, 0o644, ["defaults of the context"; 2])?;
     }
     for script in &options.context_scripts {
-        let name = &script.name;
+        let name = check_script_name(&script.name, &[])?;
         let path = format!("/usr/lib/stratuslab/actions/{name}");
         place(
             bench,

@@ -51,6 +51,24 @@ fn actions_are_installed() {
     assert_eq!(text, expected);
 }
 
+#[test]
+fn names_are_checked_and_lower_case_is_told() {
+    let mut tree = MemoryTree::default();
+    let options = vars(&[("foo", b"1"), ("BAR", b"2"), ("foo", b"3")]);
+    assert_eq!(with_options(&mut tree, Init::Systemd, &options).codes(), ["context-var-case"]);
+    for options in [
+        vars(&[("PATH", b"x")]),
+        vars(&[("A\nrm -rf /\n", b"x")]),
+        EditOptions {
+            context_scripts: vec![ContextScript { name: "apache".into(), ..Default::default() }],
+            ..EditOptions::default()
+        },
+    ] {
+        let done = trial::once(&EDIT, &mut MemoryTree::default(), &trial::facts(), &options);
+        assert_eq!(done.unwrap_err().kind(), Kind::Usage);
+    }
+}
+
 /// What the shells make of a file of assignments.
 fn sourced(shell: &[&str], file: &str, names: &[String]) -> Vec<u8> {
     let print: String = names.iter().map(|name| format!("printf '%s\\0' \"${name}\"; ")).collect();
