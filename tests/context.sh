@@ -1,14 +1,15 @@
 #!/bin/bash
 # The contextualizer in fake guests, in every shell that /bin/sh of a guest may be:
 #
-#   tests/context.sh [SHELL...]          CASES='medium*' tests/context.sh dash   only some cases
+#   tests/context.sh [SHELL...]          CASES='raw* keys' tests/context.sh dash  only some cases
 #
 # Joins the program from the list of parts in src/guest/context.rs, has shellcheck, checkbashisms
 # and `SHELL -n` read it, and runs the cases of tests/context/*.sh in each shell, two shells at a
 # time. Ends with "N passed, N failed"; one case in one shell counts once.
 #
 # How to add cases: put a file into tests/context/. It is bash and defines functions called case_*
-# (and helpers called otherwise). Each case runs in a subshell of its own with a fresh fake root:
+# (for every shell), once_* (in the first shell only) and helpers called otherwise. Each case runs
+# in a subshell of its own with a fresh fake root:
 #
 #   $R                        the fake root: /etc/passwd, /etc/stratuslab/conf.d, /root, /dev, ...
 #   $shell                    the shell under test, a command line; $R/bin/sh is it, too
@@ -17,6 +18,7 @@
 #   action NAME [MODE]        standard input becomes $R/etc/stratuslab/conf.d/NAME.context
 #   medium LABEL [DEVICE]     a disk with that label ("" is none) on DEVICE (sr0); $M is its content
 #   on_medium PATH            standard input becomes a file of that disk
+#   no_media                  there are no disks any more
 #   context TEXT              the disk CONTEXT on sr0 with TEXT as its context.sh
 #   fake NAME                 standard input becomes the command $R/usr/bin/NAME (an sh script, whose
 #                             calls are noted like those of the ready-made fakes)
@@ -32,8 +34,11 @@
 #   unmounted                 nothing is left of the medium at any mount point
 #   again [ARGUMENT...]       runs the program again, and nothing in $R may change but log and status
 #
+# In busybox, whose sh prefers its own commands, the fakes are functions: those whose names are
+# letters only, and not in what the program starts.
+#
 # The fakes that are there: blkid mount umount logger modprobe sync restorecon; and the function
-# pause, which does not wait. A *.context may take 1 s instead of 10 s.
+# pause, which does not wait. A *.context may take 4 s instead of 20 s.
 #
 # shellcheck disable=SC2034,SC2086  # variables for the case files; $shell may be two words
 set -uo pipefail
@@ -82,22 +87,36 @@ shipped=$work/shipped
 plain_calls="set_host_keys set_hostname set_network set_timezone grow_root set_users"
 
 join() {
-  local names name part
+  local names part
   names=$(sed -n '/const PROGRAM:/,/);/s/.*include_str!("context\/\(.*\)").*/\1/p' src/guest/context.rs)
   [ -n "$names" ] || return 1
   for part in $names; do
     [ -f "$parts/$part" ] || { echo "tests/context.sh: no $parts/$part" >&2; return 1; }
     cat "$parts/$part" >>"$shipped"
-    if [ "$part" = main.sh ]; then
-      for name in $plain_calls; do
-        (cd "$parts" && grep -rqs "^$name()" --include=*.sh .) || echo "$name() { return 0; }"
-      done >>"$program"
-      # Time is short in a test, and sleep is a builtin of some shells.
-      # shellcheck disable=SC2016  # for the program
-      echo 'pause() { echo pause >>"$root/../calls"; }; read_limit=1' >>"$program"
-    fi
+    if [ "$part" = main.sh ]; then test_functions >>"$program"; fi
     cat "$parts/$part" >>"$program"
   done
+}
+
+# What the program has besides in a test: what parts that are not there would define, and no waiting.
+test_functions() {
+  local name
+  for name in $plain_calls; do
+    (cd "$parts" && grep -rqs "^$name()" --include=*.sh .) || echo "$name() { return 0; }"
+  done
+  cat <<'END'
+pause() { echo pause >>"$root/../calls"; }
+read_limit=4
+# The sh of busybox takes its own mount rather than the one in PATH, but functions first.
+if [ -e "$root/fakes-are-functions" ]; then
+  for fake in "$root"/usr/bin/*; do
+    case ${fake##*/} in
+    *[!a-z_]*) ;;
+    *) eval "${fake##*/}() { '$fake' \"\$@\"; }" ;;
+    esac
+  done
+fi
+END
 }
 
 join || exit 1
@@ -140,6 +159,10 @@ medium() {
   if [ -n "$1" ]; then printf '/dev/%s: LABEL="%s"\n' "$device" "$1" >>"$box/blkid"; fi
 }
 
+no_media() {
+  rm -rf "${box:?}/media" "$box/blkid"
+}
+
 on_medium() {
   mkdir -p "$M/$(dirname "$1")" && cat >"$M/$1"
 }
@@ -167,9 +190,14 @@ run() {
 expect() {
   if [ "$2" != "$3" ]; then
     bad="$bad
-    $1: wanted ${2@Q}
-    $1: got    ${3@Q}"
+    $1: wanted $(shorten "$2")
+    $1: got    $(shorten "$3")"
   fi
+}
+
+# shorten TEXT: quoted, and not more than fits on a screen.
+shorten() {
+  if [ "${#1}" -gt 1000 ]; then echo "${1:0:1000}..."; else echo "${1@Q}"; fi
 }
 
 code() {
@@ -245,7 +273,10 @@ skeleton() {
   mkdir -p "$R/home/ann"
   case $shell in
   "bash --posix") ln -s "$(command -v bash)" "$R/bin/sh" ;;
-  "busybox sh") ln -s "$(command -v busybox)" "$R/bin/sh" ;;
+  "busybox sh")
+    ln -s "$(command -v busybox)" "$R/bin/sh"
+    : >"$R/fakes-are-functions"
+    ;;
   *) ln -s "$(command -v "$shell")" "$R/bin/sh" ;;
   esac
 }
@@ -296,20 +327,30 @@ one_case() {
   M=
   "$name"
   if [ -n "$bad" ]; then
-    printf 'FAILED  %s: %s%s\n' "$shell" "${name#case_}" "$bad"
+    printf 'FAILED  %s: %s%s\n' "$shell" "${name#*_}" "$bad"
     if [ -n "${VERBOSE-}" ]; then sed 's/^/    | /' "$R/$log"; printf '%s\n' "$out"; fi
     return 1
   fi
 }
 
-# All cases in one shell.
+# wanted NAME: is the case one of those that were asked for?
+wanted() {
+  local pattern patterns
+  read -ra patterns <<<"${CASES:-*}"
+  for pattern in "${patterns[@]}"; do
+    # shellcheck disable=SC2053  # a pattern
+    if [[ $1 == $pattern ]]; then return 0; fi
+  done
+  return 1
+}
+
+# all_cases SHELL NUMBER PATTERN: all cases in one shell, or those for one shell only, too.
 all_cases() {
   local name number=$2
   shell=$1
   skeleton "$work/root$number"
-  for name in $(declare -F | sed 's/^declare -f //' | grep '^case_'); do
-    # shellcheck disable=SC2254  # a pattern
-    case ${name#case_} in ${CASES:-*}) ;; *) continue ;; esac
+  for name in $(declare -F | sed 's/^declare -f //' | grep -E "^($3)_"); do
+    wanted "${name#*_}" || continue
     if (one_case "$name" "$work/root$number"); then
       echo ok >>"$work/results"
     else
@@ -337,7 +378,7 @@ number=0
 for shell; do
   number=$((number + 1))
   while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
-  all_cases "$shell" "$number" &
+  all_cases "$shell" "$number" "case$([ "$number" != 1 ] || echo '|once')" &
 done
 wait
 

@@ -227,6 +227,35 @@ fn striped_logical_volumes() {
     on_lvm("striped", &volumes, &Layout { physical: 2, ..Layout::default() }, EXT3);
 }
 
+/// What an administrator finds in a guest that was prepared. The scripts take only what is root's.
+#[test]
+fn the_context_scripts_are_installed() {
+    let folder = folder_in_memory();
+    let bytes = root(folder.path(), EXT4, "/dev/sda / ext4\n", 16);
+    let converted = convert(&bytes, &[]);
+    exits(&converted.output, 0);
+    assert_eq!(converted.record["guest"]["context"], true);
+    let files = common::guest::listing(converted.raw.as_ref().unwrap());
+    let unit = |name: &str| format!("/etc/systemd/system/{name}.service");
+    for (path, mode) in [
+        ("/usr/bin/stratuslab-one-context", 0o10_0755),
+        ("/usr/bin/stratuslab-random-password", 0o10_0755),
+        ("/usr/bin/stratus-random-password", 0o12_0777),
+        ("/etc/stratuslab/stratuslab-one-context.cfg", 0o10_0644),
+        ("/etc/stratuslab/conf.d/01-password.context", 0o10_0644),
+        ("/mnt/stratuslab", 0o4_0755),
+        (&unit("stratuslab-one-context-early"), 0o10_0644),
+        (&unit("multi-user.target.wants/stratuslab-one-context-early"), 0o12_0777),
+    ] {
+        let (found, uid, gid, _) = &files[std::path::Path::new(path)];
+        assert_eq!((*found, *uid, *gid), (mode, 0, 0), "{path}: {found:o}");
+    }
+    // The scripts make the keys: no unit for that alone.
+    let keys = "/etc/systemd/system/stratus-ssh-hostkeys.service";
+    assert!(!files.contains_key(std::path::Path::new(keys)));
+    assert!(!files.contains_key(std::path::Path::new("/etc/ssh/ssh_host_rsa_key")));
+}
+
 // Once is enough, and always the same -----------------------------------------------------------
 
 fn digests(converted: &Converted) -> String {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::ext::{SUPERBLOCK, debugfs, dumpe2fs, fsck, patch};
 use common::guest::{
-    Entry, Part, assert_prepared, convert, differing, file_system, listing, partitioned, root,
+    Entry, Part, assert_prepared, convert, differing, file_system, listing, partitioned, root, tree,
 };
 use common::lvm::{Layout, linear, volume_group};
 use common::{exits, folder_in_memory, gunzip, judge, stderr, testdata};
@@ -149,6 +149,29 @@ fn stored(name: &str) -> Vec<u8> {
     gunzip(&fs::read(testdata("guests").join(name)).unwrap())
 }
 
+/// Nothing would run the context scripts in it.
+#[test]
+fn a_guest_that_starts_in_an_unknown_way() {
+    let folder = folder_in_memory();
+    let files = folder.path().join("tree");
+    tree(&files, FSTAB);
+    for path in ["usr/sbin/init", "usr/lib/systemd/systemd"] {
+        fs::remove_file(files.join(path)).unwrap();
+    }
+    let disk = disk_of(&file_system(folder.path(), "-t ext4", &files, 16));
+    refused("init", &disk, &["starts its services"]);
+    let said = stderr(&convert(&disk, &[]).output);
+    assert!(said.contains("--skip-edit context-scripts,root-password"), "{said}");
+    let without = convert(&disk, &["--skip-edit", "context-scripts,root-password"]);
+    exits(&without.output, 0);
+    fs::write(files.join("etc/rc.local"), "#!/bin/sh\nexit 0\n").unwrap();
+    let disk = disk_of(&file_system(folder.path(), "-t ext4", &files, 16));
+    let converted = convert(&disk, &[]);
+    exits(&converted.output, 0);
+    let edits = converted.edits();
+    assert!(edits.iter().any(|(_, path)| path == "/etc/rc.local"), "{edits:?}");
+}
+
 #[test]
 fn other_file_systems() {
     let kinds = [("xfs", "xfs"), ("btrfs", "btrfs"), ("ntfs", "ntfs"), ("luks", "LUKS")];
@@ -180,19 +203,22 @@ fn a_needed_place_on_another_file_system() {
 /// The same, at a place where nothing has to be edited: that file system is left alone.
 #[test]
 fn an_unneeded_place_on_another_file_system() {
-    let folder = folder_in_memory();
-    let fstab = "/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 /srv xfs defaults 0 2\n";
-    let system = root(folder.path(), "-t ext4", fstab, 16);
-    let mut srv = stored("xfs.head.gz");
-    srv.resize(8 << 20, 0);
-    let parts = [Part::new("/", &system), Part::new("", &srv)];
-    let disk = partitioned(folder.path(), "dos", &parts);
-    let converted = convert(&disk.bytes, &[]);
-    assert_prepared(&disk, &converted);
-    assert!(converted.warnings().contains("/srv"), "{}", converted.warnings());
-    let (start, len) = (disk.bytes.len() - (8 << 20) - (2 << 20), 8 << 20);
-    let raw = converted.raw.unwrap();
-    assert!(raw[start..start + len] == disk.bytes[start..start + len]);
+    // At /mnt, where the context scripts want a folder.
+    for place in ["/srv", "/mnt"] {
+        let folder = folder_in_memory();
+        let fstab = format!("/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 {place} xfs defaults 0 2\n");
+        let system = root(folder.path(), "-t ext4", &fstab, 16);
+        let mut other = stored("xfs.head.gz");
+        other.resize(8 << 20, 0);
+        let parts = [Part::new("/", &system), Part::new("", &other)];
+        let disk = partitioned(folder.path(), "dos", &parts);
+        let converted = convert(&disk.bytes, &[]);
+        assert_prepared(&disk, &converted);
+        assert!(converted.warnings().contains(place), "{}", converted.warnings());
+        let (start, len) = (disk.bytes.len() - (8 << 20) - (2 << 20), 8 << 20);
+        let raw = converted.raw.unwrap();
+        assert!(raw[start..start + len] == disk.bytes[start..start + len]);
+    }
 }
 
 /// Its bitmaps call used blocks free: whoever believes them destroys files.
@@ -298,6 +324,9 @@ fn recovered_by_e2fsck(bytes: &[u8]) -> BTreeMap<PathBuf, Entry> {
     files
 }
 
+/// These guests have no init system.
+const NO_SCRIPTS: [&str; 2] = ["--skip-edit", "context-scripts,root-password"];
+
 const DIRTY: [&str; 3] = ["ext4-1k.img.gz", "ext4-4k.img.gz", "ext3.img.gz"];
 
 #[test]
@@ -306,7 +335,7 @@ fn journals_are_replayed_as_e2fsck_does() {
         let bytes = stored(name);
         let folder = folder_in_memory();
         let disk = partitioned(folder.path(), "dos", &[Part::new("/", &bytes)]);
-        let converted = convert(&disk.bytes, &[]);
+        let converted = convert(&disk.bytes, &NO_SCRIPTS);
         exits(&converted.output, 0);
         let cut = disk.cut(converted.raw.as_deref().unwrap(), "/");
         let image = folder.path().join("out.img");
@@ -338,10 +367,10 @@ fn journals_are_replayed_as_e2fsck_does() {
 fn a_replayed_journal_stays_replayed() {
     for name in DIRTY {
         let bytes = stored(name);
-        let first = convert(&bytes, &[]);
+        let first = convert(&bytes, &NO_SCRIPTS);
         exits(&first.output, 0);
         let raw = first.raw.unwrap();
-        let second = convert(&raw, &[]);
+        let second = convert(&raw, &NO_SCRIPTS);
         exits(&second.output, 0);
         assert!(second.raw.as_ref() == Some(&raw), "{name}");
         assert_eq!(second.edits(), [], "{name}");

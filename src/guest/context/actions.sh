@@ -35,11 +35,13 @@ read_action() {
   fi
   action_name=${1##*/}
   action_name=${action_name%.context}
-  read_context "$1" || {
+  # Not in a condition: set -e would have no effect in the file.
+  read_context "$1"
+  if [ ! -e "$scratch/read.done" ]; then
     failed=$((failed + 1))
     note "$action_name: cannot be read"
     return
-  }
+  fi
   read -r action_enable <"$scratch/read.action"
   if [ "$action_enable" != yes ]; then
     is_yes "$action_enable" || return 0
@@ -80,7 +82,8 @@ run_action() {
     action_timeout=
     ;;
   esac
-  action_program=${action_command%%[ "$tab$nl"]*}
+  # shellcheck disable=SC2295  # a set of characters; posh would not match it in quotes
+  action_program=${action_command%%[$blank$nl]*}
   case $action_program in
   /*)
     if [ -f "$root$action_program" ]; then

@@ -18,17 +18,6 @@
 
 set +e
 umask 077
-nl='
-'
-tab=$(printf '\t')
-cr=$(printf '\r')
-# All control characters but tab and newline, as a range in [].
-control=$(printf '\001-\010\013-\037\177')
-IFS=" $tab$nl"
-
-# The locale C treats text as bytes. Only yash could not read other bytes than ASCII then.
-if [ -n "${YASH_VERSION-}" ]; then LC_ALL=C.UTF-8; else LC_ALL=C; fi
-export LC_ALL
 
 # $root is in front of every path of the guest. It is empty but for tests.
 root=${ROOT-}
@@ -39,3 +28,24 @@ if [ -n "$root" ]; then
   PATH=$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:$system_path
 fi
 export PATH
+
+# The locale C treats text as bytes. Only yash, which takes its locale when it starts, could not
+# read other bytes than ASCII then.
+if [ -n "${YASH_VERSION-}" ] && [ "${LC_ALL-}" != C.UTF-8 ]; then
+  LC_ALL=C.UTF-8
+  export LC_ALL
+  self=$0
+  exec sh "$self" "$@"
+elif [ -z "${YASH_VERSION-}" ]; then
+  LC_ALL=C
+fi
+export LC_ALL
+
+nl='
+'
+tab=$(printf '\t')
+blank=" $tab"
+cr=$(printf '\r')
+# All control characters but tab and newline, as a range in [].
+control=$(printf '\001-\010\013-\037\177')
+IFS=" $tab$nl"

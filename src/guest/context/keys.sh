@@ -51,7 +51,10 @@ gather_keys() {
     ;;
   nocloud)
     # In YAML it is an item of public-keys: "- KEY", "NAME: KEY" or ["KEY", ...].
-    sed -n '/^public[-_]keys:/,/^[a-z]/p' "$mount_dir/meta-data" | sed 's/[]["]/\
+    sed -n '/^public[-_]keys:/,/^[a-z]/{
+        /^public[-_]keys:/p
+        /^[a-z]/!p
+      }' "$mount_dir/meta-data" | sed 's/[]["]/\
 /g' |
       sed "s/^[ $tab]*-[ $tab]*//; s/^[ $tab]*[A-Za-z0-9_.-]*:[ $tab][ $tab]*//; s/^'//; s/'\$//; s/^[ $tab]*//"
     ;;

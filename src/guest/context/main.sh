@@ -59,10 +59,17 @@ exit_code() {
   fi
 }
 
-# Leaves nothing behind, whatever ends the run.
+# Leaves nothing behind, whatever ends the run. (In mksh, the code of exit is lost in a trap.)
 clean_up() {
   unmount_medium
   rm -rf "$scratch"
+  exit "$final_code"
+}
+
+# stop_run CODE: a signal.
+stop_run() {
+  final_code=$1
+  exit "$1"
 }
 
 # run_stage: early, late or both.
@@ -72,10 +79,11 @@ run_stage() {
     echo "stratuslab-one-context: $run_folder cannot be used; this has to be run by root" >&2
     exit 3
   }
+  final_code=3
   trap clean_up 0
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  trap 'stop_run 129' HUP
+  trap 'stop_run 130' INT
+  trap 'stop_run 143' TERM
   begin_status "$stage"
   read_settings
   say "begin: $stage"

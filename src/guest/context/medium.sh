@@ -56,7 +56,9 @@ choose_mount_point() {
 try_labels() {
   label_list=
   if has blkid; then label_list=$(blkid 2>/dev/null); fi
-  for medium_label in $medium_labels; do
+  # The variable of a loop is local to the function in yash.
+  for label in $medium_labels; do
+    medium_label=$label
     medium_device=$(device_with "$medium_label")
     if usable_device "$medium_device" && mount_labelled && check_content; then return 0; fi
   done
@@ -73,8 +75,12 @@ device_with() {
   found_device=$(print_text "$label_list" |
     sed -n "/^\\/dev\\/loop/d;s/^\\(\\/dev\\/[^:]*\\):\\(.* \\)\\{0,1\\} *LABEL=\"$1\".*/\\1/p" | sed 1q)
   if [ -z "$found_device" ] && has blkid; then
-    found_device=$(blkid -L "$1" 2>/dev/null) ||
-      found_device=$(blkid -t "LABEL=$1" -o device 2>/dev/null | sed 1q)
+    found_device=$(blkid -L "$1" 2>/dev/null)
+    # 2 is "no such device"; the others are of a blkid that does not know -L.
+    case $? in
+    0 | 2) ;;
+    *) found_device=$(blkid -t "LABEL=$1" -o device 2>/dev/null | sed 1q) ;;
+    esac
   elif [ -z "$found_device" ] && has findfs; then
     found_device=$(findfs "LABEL=$1" 2>/dev/null)
   fi
@@ -132,7 +138,7 @@ mount_device() {
   for mount_type; do
     if mount ${mount_type:+-t "$mount_type"} -o ro,nosuid,nodev "$medium_device" "$mount_dir" \
       >/dev/null 2>&1; then
-      mounted=yes
+      note_mounted
       return 0
     fi
   done
@@ -144,12 +150,18 @@ mount_device() {
       if [ "$other_device" = "${medium_device#"$root"}" ] &&
         mount --bind "$root$other_place" "$mount_dir" >/dev/null 2>&1; then
         mount -o remount,bind,ro,nosuid,nodev "$mount_dir" >/dev/null 2>&1
-        mounted=yes
+        note_mounted
         return 0
       fi
     done <"$root/proc/mounts"
   fi
   return 1
+}
+
+# It is mounted, and has to be unmounted: by a later run, if this one should be killed.
+note_mounted() {
+  mounted=yes
+  print_text "$mount_dir" >"$scratch/mounted"
 }
 
 # Is this really a medium? If not it is unmounted. A disk with the label CDROM, or with none, may
@@ -180,6 +192,7 @@ check_content() {
 unmount_medium() {
   if [ "$mounted" = yes ]; then
     mounted=no
+    rm -f "$scratch/mounted"
     umount "$mount_dir" >/dev/null 2>&1 || umount -l "$mount_dir" >/dev/null 2>&1 ||
       trouble "$mount_dir cannot be unmounted"
   fi

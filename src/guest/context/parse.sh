@@ -83,6 +83,7 @@ cut_tokens() {
 # Only builtins here, as there can be ten thousands of tokens. echo gets no backslash to change.
 read_tokens() {
   parse_state=between
+  parse_ends=" ;$tab$cr"
   parse_escape=no
   parse_held=''
   parse_total=0
@@ -169,7 +170,7 @@ in_bare() {
     case $1 in
     \') piece q ;;
     \\) piece b ;;
-    [\ \;"$tab$cr"]*)
+    [$parse_ends]*)
       # The one character that was escaped, then the rest as usual.
       case $1 in
       ' '*) piece '= ' ;;
@@ -188,8 +189,9 @@ in_bare() {
   \') parse_state=single ;;
   \") parse_state=double ;;
   \\) parse_escape=yes ;;
-  *[\ \;"$tab$cr"]*)
-    piece "=${1%%[ \;"$tab$cr"]*}"
+  *[$parse_ends]*)
+    # shellcheck disable=SC2295  # a set of characters; posh would not match it in quotes
+    piece "=${1%%[$parse_ends]*}"
     end_value
     ;;
   *) piece "=$1" ;;

@@ -83,6 +83,7 @@ decode_base64() {
 
 # run_script NAME FILE: runs it with the interpreter of its first line, as the kernel would; it is
 # not executed itself, since /run may be mounted so that nothing on it can be.
+# shellcheck disable=SC2295  # $blank is a set of characters; posh would not match it in quotes
 run_script() {
   IFS= read -r script_first <"$2" 2>/dev/null
   script_first=${script_first%"$cr"}
@@ -96,11 +97,11 @@ run_script() {
   *) script_first= ;;
   esac
   script_first=${script_first#'#!'}
-  script_first=${script_first#"${script_first%%[! "$tab"]*}"}
-  script_program=${script_first%%[ "$tab"]*}
+  script_first=${script_first#"${script_first%%[!$blank]*}"}
+  script_program=${script_first%%[$blank]*}
   script_option=${script_first#"$script_program"}
-  script_option=${script_option#"${script_option%%[! "$tab"]*}"}
-  script_option=${script_option%"${script_option##*[! "$tab"]}"}
+  script_option=${script_option#"${script_option%%[!$blank]*}"}
+  script_option=${script_option%"${script_option##*[!$blank]}"}
   case $script_program in
   /*) ;;
   *) script_program=sh script_option= ;;

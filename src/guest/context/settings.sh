@@ -94,11 +94,25 @@ make_scratch() {
     mkdir -p "$root/var/lib" 2>/dev/null
     make_private "$run_folder" || return 1
   fi
+  remove_leftovers
   scratch=$run_folder/work.$$
   rm -rf "$scratch"
   mkdir -m 700 "$scratch" || return 1
   # Some shells keep the text of a here-document in a file.
   TMPDIR=$scratch
+}
+
+# What runs that were killed have left: a mounted medium, and values, which may be secret.
+remove_leftovers() {
+  for leftover in "$run_folder"/work.*; do
+    if [ -d "$leftover" ] && ! kill -0 "${leftover##*.}" 2>/dev/null; then
+      if [ -f "$leftover/mounted" ]; then
+        read -r leftover_place <"$leftover/mounted"
+        umount "$leftover_place" >/dev/null 2>&1
+      fi
+      rm -rf "$leftover"
+    fi
+  done
 }
 
 # make_private FOLDER: it is there, is ours, and is no link.

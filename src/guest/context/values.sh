@@ -48,31 +48,33 @@ clean_environment() {
 }
 
 # Seconds that a file of the configuration may take. It is meant to set variables.
-read_limit=10
+read_limit=20
 
 # read_context FILE: takes the variables that a file of the configuration sets. It is sourced in a
 # subshell, because it may do anything there, for some seconds. What it said of itself (enable,
-# stage, run_timeout, run_exec) is then in $scratch/read.action. Returns 1 if it has errors.
+# stage, run_timeout, run_exec) is then in $scratch/read.action. If
+# $scratch/read.done is not there, it has errors.
 read_context() {
   read_name=${1##*/}
   rm -f "$scratch"/read.*
   if ! sh -n "$1" </dev/null >"$scratch/output" 2>&1; then
     log_output "$read_name"
     trouble "$1 is not used: it is no shell text"
-    return 1
+    return
   fi
   if [ ! -e "$scratch/defaults" ]; then cat /dev/null >"$scratch/defaults"; fi
   source_context "$1" </dev/null >"$scratch/output" 2>&1 &
   read_process=$!
   end_later "$read_process" "$read_limit" </dev/null >/dev/null 2>&1 &
   read_watch=$!
-  wait "$read_process" 2>/dev/null
+  # Without redirection: with one, posh does not wait.
+  wait "$read_process"
   kill "$read_watch" 2>/dev/null
-  wait "$read_watch" 2>/dev/null
+  wait "$read_watch"
   log_output "$read_name"
   if [ ! -e "$scratch/read.done" ]; then
     trouble "$1 is not used: it did not come to an end"
-    return 1
+    return
   fi
   mv -f "$scratch/read.plain" "$scratch/defaults"
   mv -f "$scratch/read.own" "$scratch/defaults.own"

@@ -19,6 +19,9 @@ const NAME: &str = "95-stratuslab.cfg";
 /// Who is asked first.
 const FIRST: [&str; 3] = ["OpenNebula", "ConfigDrive", "NoCloud"];
 
+/// How cloud-init's search decides whether it runs at all.
+const SEARCH: &str = "/etc/cloud/ds-identify.cfg";
+
 /// cloud-init's own order, of version 22.4 (`datasource_list` in cloudinit/settings.py), for a guest
 /// whose configuration has none. A version that does not know one of them says so and goes on.
 const USUAL: [&str; 27] = [
@@ -68,6 +71,17 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
             later.push(path);
         }
         own = Some(list);
+    }
+    // One source alone was used without a search (`ds-identify` of cloud-init): it goes on without
+    // one.
+    let alone = match own.as_deref() {
+        Some([_]) => true,
+        Some([_, last]) => last == "None",
+        _ => false,
+    };
+    if alone && !bench.exists(SEARCH)? {
+        let action = "cloud-init still runs without a search for its only data source";
+        bench.put(SEARCH, "policy: enabled\n", Attributes::root(0o644), action)?;
     }
     let own = own.unwrap_or_else(|| USUAL.map(str::to_owned).to_vec());
     let rest = own.iter().map(String::as_str);
@@ -130,6 +144,18 @@ mod tests {
             let mut tree = MemoryTree::of(&[("/etc/cloud/cloud.cfg", config)]);
             let outcome = plain(&EDIT, &mut tree);
             assert_eq!((outcome.paths(), list(&tree)), (vec![PATH], expected.to_owned()));
+        }
+    }
+
+    /// A search might not find the one that was always used.
+    #[test]
+    fn a_source_that_was_alone_needs_no_search() {
+        for config in ["datasource_list: [Ec2]\n", "datasource_list: [ Ec2, None ]\n"] {
+            let mut tree = MemoryTree::of(&[("/etc/cloud/cloud.cfg", config)]);
+            assert_eq!(plain(&EDIT, &mut tree).paths(), [SEARCH, PATH]);
+            assert_eq!(tree.text(SEARCH).unwrap(), "policy: enabled\n");
+            tree.file(SEARCH, "policy: search\n", 0o644);
+            assert_eq!(plain(&EDIT, &mut tree).paths(), [""; 0]);
         }
     }
 

@@ -14,6 +14,8 @@ pub const EDIT: Edit = Edit {
     run,
 };
 
+const CONTEXT: &str = "/etc/stratuslab/conf.d/01-password.context";
+
 /// The name that the first images had.
 const FORMER_NAME: &str = "/usr/bin/stratus-random-password";
 
@@ -31,13 +33,26 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
         recorded.install(bench, file)?;
     }
     bench.link(FORMER_NAME, "stratuslab-random-password", "its former name")?;
-    recorded.write(bench)
+    recorded.write(bench)?;
+    let context = bench.text(CONTEXT)?.unwrap_or_default();
+    let kept = context.as_bytes() != RANDOM_PASSWORD[1].content.as_bytes();
+    let says = |wanted: &str| context.lines().any(|line| line.trim() == wanted);
+    if kept && says("enable=yes") && !says("stage=early") {
+        bench.warn(
+            "root-password-late",
+            format!(
+                "{CONTEXT} in the guest was kept: root gets its new password only when the guest \
+                 has its network; add stage=early to it"
+            ),
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::context_scripts;
-    use super::super::trial::{plain, run};
+    use super::super::trial::plain;
     use super::*;
     use crate::guest::memory::MemoryTree;
 
@@ -57,7 +72,7 @@ mod tests {
         let outcome = plain(&EDIT, &mut tree);
         let expected = [
             "/usr/bin/stratuslab-random-password",
-            "/etc/stratuslab/conf.d/01-password.context",
+            CONTEXT,
             FORMER_NAME,
             "/usr/lib/stratuslab/bundle.sha256",
         ];
@@ -72,10 +87,12 @@ mod tests {
     fn what_the_user_changed_stays() {
         let mut tree = MemoryTree::default();
         plain(&context_scripts::EDIT, &mut tree);
-        let path = "/etc/stratuslab/conf.d/01-password.context";
-        tree.file(path, "enable=no\n", 0o644);
-        let outcome = run(&EDIT, &mut tree, &super::super::trial::facts(), &Default::default());
-        assert!(!outcome.paths().contains(&path));
-        assert_eq!(tree.text(path).unwrap(), "enable=no\n");
+        for (text, told) in [("enable=no\n", false), ("enable=yes\nrun_exec=/x\n", true)] {
+            tree.file(CONTEXT, text, 0o644);
+            let outcome = plain(&EDIT, &mut tree);
+            assert!(!outcome.paths().contains(&CONTEXT));
+            assert_eq!(outcome.codes().contains(&"root-password-late"), told);
+            assert_eq!(tree.text(CONTEXT).unwrap(), text);
+        }
     }
 }

@@ -109,6 +109,15 @@ fn each_flaw_is_found() {
     }
 }
 
+#[test]
+fn the_context_scripts_bring_a_key() {
+    let facts = Facts { cloud_init: false, context: true, ..good() };
+    let all = findings(&facts, &[], &[], &[]);
+    let found = all.iter().find(|finding| finding.code == "login-by-key").unwrap();
+    let expected = "log in by SSH with the key that the cloud gives (context scripts)";
+    assert_eq!((found.severity, found.text.as_str()), (Severity::Ok, expected));
+}
+
 /// The bus of the verdict is that of the rule.
 #[test]
 fn no_bus_is_proved_by_a_strange_driver() {

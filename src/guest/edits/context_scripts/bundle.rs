@@ -24,7 +24,7 @@ const MAX_LIST: u64 = 64 << 10;
 /// Path → digest in hexadecimal.
 pub(in crate::guest::edits) struct Recorded(BTreeMap<String, String>);
 
-fn digest(content: &[u8]) -> String {
+pub(super) fn digest(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
@@ -47,7 +47,7 @@ impl Recorded {
         for (path, digest) in &self.0 {
             let _ = writeln!(list, "{digest}  {path}");
         }
-        place(bench, DIGESTS, &list, 0o644, "what was installed")
+        place(bench, DIGESTS, &list, 0o644, ["what was installed"; 2])
     }
 
     /// Installs a file of the bundle.
@@ -57,7 +57,10 @@ impl Recorded {
         file: &File,
     ) -> Result<()> {
         if file.configuration && !self.is_unchanged(bench.tree, file.path)? {
-            return Ok(());
+            let now = bench.tree.read(Path::new(file.path), MAX_TEXT)?;
+            if now.is_none_or(|now| now != file.content.as_bytes()) {
+                return Ok(());
+            }
         }
         self.put(bench, file.path, &text::decode(file.content.as_bytes()), file.mode)
     }
@@ -70,7 +73,7 @@ impl Recorded {
         content: &str,
         mode: u16,
     ) -> Result<()> {
-        place(bench, path, content, mode, "installed")?;
+        place(bench, path, content, mode, ["installed", "upgraded"])?;
         self.0.insert(path.to_owned(), digest(&text::encode(content)));
         Ok(())
     }
@@ -110,13 +113,14 @@ fn is_ours(path: &str) -> bool {
 }
 
 /// Makes `path` itself, not what a link there leads to, a file of root with this content. A mask
-/// (a link to `/dev/null`) and a file that is not executable would not run.
+/// (a link to `/dev/null`) and a file that is not executable would not run. The words say what was
+/// done to a new file, and to one that was there.
 pub(super) fn place(
     bench: &mut Bench<'_>,
     path: impl AsRef<Path>,
     content: &str,
     mode: u16,
-    new: &str,
+    [new, replaced]: [&str; 2],
 ) -> Result<()> {
     let path = path.as_ref();
     let action = match bench.node(path)? {
@@ -125,11 +129,11 @@ pub(super) fn place(
             if (node.mode, node.uid, node.links) != (mode, 0, 1) {
                 bench.tree.remove(path)?;
             }
-            "upgraded"
+            replaced
         }
         Some(node) if node.kind == NodeKind::Link => {
             bench.tree.remove(path)?;
-            "upgraded"
+            replaced
         }
         Some(_) => return Err(not_a_file(path)),
     };

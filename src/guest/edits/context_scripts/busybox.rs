@@ -6,8 +6,9 @@ use std::path::Path;
 use super::glue::{Glue, is_folder, text_of};
 use crate::error::Result;
 use crate::guest::context::PROGRAM_PATH;
+use crate::guest::edits::Bench;
 use crate::guest::text::append;
-use crate::guest::tree::Tree;
+use crate::guest::tree::{Attributes, Tree};
 
 const TABLE: &str = "/etc/inittab";
 const MARK: &str = "# stratuslab-one-context: the cloud's parameters";
@@ -41,15 +42,42 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     if let Some(glue) = startup_folder(tree)? {
         return Ok(Some(glue));
     }
-    // Buildroot: rcS runs all scripts of this form; S40network and S50sshd are among them.
+    // Buildroot: rcS runs all scripts of this form.
     let rcs = text_of(tree, "/etc/init.d/rcS")?.unwrap_or_default();
     if rcs.contains("/etc/init.d/S??") {
-        return Ok(Some(scripts("/etc/init.d/S39stratuslab", "/etc/init.d/S95stratuslab")));
+        let early = format!("/etc/init.d/S{:02}stratuslab", early_number(tree)?);
+        return Ok(Some(scripts(&early, "/etc/init.d/S95stratuslab")));
     }
     let Some(table) = text_of(tree, TABLE)? else { return Ok(None) };
     let Some(table) = with_lines(&table) else { return Ok(None) };
     let changed = vec![(Path::new(TABLE).to_owned(), table, false)];
     Ok(Some(Glue { changed, ..Glue::default() }))
+}
+
+/// Takes our lines out of the table, if it is not the way.
+pub(super) fn clean(bench: &mut Bench<'_>, keep: &Glue) -> Result<()> {
+    if keep.changed.iter().any(|(path, ..)| path == Path::new(TABLE)) {
+        return Ok(());
+    }
+    let Some(table) = bench.text(TABLE)? else { return Ok(()) };
+    let rest: String = table.split_inclusive('\n').filter(|line| !is_ours(line)).collect();
+    let action = "taken out: another way runs the context scripts";
+    bench.put(TABLE, &rest, Attributes::root(0o644), action)
+}
+
+/// The number before the first script of the network or of an SSH server: 39, if Buildroot's own
+/// `S40network` is the first.
+fn early_number(tree: &dyn Tree) -> Result<u8> {
+    let waits = |name: &str| {
+        ["net", "ifup", "dhcp", "wpa", "ssh", "dropbear"].iter().any(|word| name.contains(word))
+    };
+    let number = |name: &str| -> Option<u8> {
+        let script = name.strip_prefix('S')?;
+        waits(script.get(2..)?).then(|| script.get(..2)?.parse().ok())?
+    };
+    let names = tree.list(Path::new("/etc/init.d"))?;
+    let first = names.iter().filter_map(|name| number(&name.to_string_lossy())).min();
+    Ok(first.unwrap_or(40).saturating_sub(1))
 }
 
 /// The table with our lines behind its last `sysinit`, which mounts what is to be mounted: init

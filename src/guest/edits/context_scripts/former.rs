@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::glue::{EARLY, Glue, LATE};
-use super::rc_local;
+use super::{busybox, rc_local};
 use crate::error::Result;
 use crate::guest::edits::Bench;
 
@@ -19,6 +19,7 @@ const LINKS: [&str; 3] = ["/etc", "/etc/rc.d", "/etc/init.d"];
 pub(super) fn remove(bench: &mut Bench<'_>, glue: &Glue) -> Result<()> {
     bench.remove(POST_INSTALL, "removed: done already")?;
     rc_local::clean(bench, glue)?;
+    busybox::clean(bench, glue)?;
     for name in [EARLY, LATE] {
         let mut ours = false;
         for (path, ..) in &glue.files {

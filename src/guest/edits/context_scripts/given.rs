@@ -18,18 +18,24 @@ pub(super) fn write(bench: &mut Bench<'_>) -> Result<()> {
     if !options.context_vars.is_empty() {
         let old = bench.text(DEFAULTS)?.unwrap_or_else(|| HEAD.to_owned());
         let new = merged(&old, &options.context_vars);
-        place(bench, DEFAULTS, &new, 0o644, "defaults of the context")?;
+        place(bench, DEFAULTS, &new, 0o644, ["defaults of the context"; 2])?;
     }
     for script in &options.context_scripts {
         let name = &script.name;
         let path = format!("/usr/lib/stratuslab/actions/{name}");
-        place(bench, &path, &text::decode(&script.content), 0o755, "an action of the context")?;
+        place(
+            bench,
+            &path,
+            &text::decode(&script.content),
+            0o755,
+            ["an action of the context"; 2],
+        )?;
         let mut context = format!("# An action of this image.\nenable=yes\nrun_exec={path}\n");
         for (name, value) in &script.variables {
             context.push_str(&assignment(name, value));
         }
         let file = Path::new("/etc/stratuslab/conf.d").join(format!("60-{name}.context"));
-        place(bench, file, &context, 0o644, "an action of the context")?;
+        place(bench, file, &context, 0o644, ["an action of the context"; 2])?;
     }
     Ok(())
 }

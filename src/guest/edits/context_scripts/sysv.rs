@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::depend::{self, Place};
-use super::glue::{EARLY, Glue, LATE, is_folder, text_of};
+use super::glue::{EARLY, Glue, LATE, exists, is_folder, text_of};
 use crate::error::Result;
 use crate::guest::tree::Tree;
 
@@ -49,7 +49,7 @@ const LATE_PLACE: Place = Place {
         "named",
         "bind9",
     ],
-    before: &[],
+    before: &["rc.local"],
 };
 
 /// What SysV init needs; `None` if it has no folders of links.
@@ -57,7 +57,10 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     if is_folder(tree, "/etc/init.d/boot.d")? && is_folder(tree, "/etc/init.d/rc3.d")? {
         return suse(tree);
     }
-    if is_folder(tree, "/etc/rc.d/init.d")? && is_folder(tree, "/etc/rc.d/rc3.d")? {
+    // Slackware has these folders, too, for the scripts of others: it runs them last.
+    let red_hat_has =
+        exists(tree, "/etc/rc.d/rc.sysinit")? || exists(tree, "/etc/rc.d/init.d/functions")?;
+    if red_hat_has && is_folder(tree, "/etc/rc.d/init.d")? && is_folder(tree, "/etc/rc.d/rc3.d")? {
         return red_hat(tree).map(Some);
     }
     if is_folder(tree, "/etc/init.d")? && is_folder(tree, "/etc/rcS.d")? {

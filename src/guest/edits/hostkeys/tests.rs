@@ -3,7 +3,7 @@ use std::process::Command;
 use super::super::trial::{self, Outcome};
 use super::*;
 use crate::guest::facts::SshServer;
-use crate::guest::memory::MemoryTree;
+use crate::guest::memory::{Entry, MemoryTree};
 use crate::guest::tree::Tree;
 
 const DEBIAN_SCRIPT: &str = "#! /bin/sh\nset -e\nif test -f /etc/default/ssh; then\n    \
@@ -217,5 +217,56 @@ fn keys_for_the_initramfs_go_and_are_told() {
         tree.file("/usr/share/initramfs-tools/hooks/dropbear", "", 0o755);
         let outcome = trial::plain(&EDIT, &mut tree);
         assert_eq!((tree.text(&key), outcome.codes()), (None, vec!["initramfs-keys"]));
+    }
+}
+
+/// With the context scripts nothing else is needed, and what was added without them goes.
+#[test]
+fn the_context_scripts_make_the_keys() {
+    let debian = [("/etc/init.d/ssh", DEBIAN_SCRIPT), ("/etc/default/ssh", "SSHD_OPTS=\n")];
+    for (files, init, former) in [
+        (&[][..], Init::Systemd, "/etc/systemd/system/stratus-ssh-hostkeys.service"),
+        (&[("/etc/init/ssh.conf", "")], Init::Upstart, JOB),
+        (&debian, Init::Sysv, "/etc/default/ssh"),
+        (&debian[..1], Init::Sysv, "/etc/default/ssh"),
+    ] {
+        let mut tree = guest(files);
+        tree.dir("/etc/rcS.d");
+        let mut expected = tree.clone();
+        run(&mut tree, init);
+        assert!(tree.text(former).unwrap().contains(MARK));
+        let facts = crate::guest::facts::Facts { init, ..trial::facts() };
+        let scripts = context_scripts::EDIT;
+        for tree in [&mut tree, &mut expected] {
+            trial::run(&scripts, tree, &facts, &Default::default());
+            run(tree, init);
+            assert_eq!(keys(tree), 0);
+        }
+        let is_dir = |entry: &Entry| matches!(entry, Entry::Dir(_));
+        tree.0.retain(|_, entry| !is_dir(entry));
+        expected.0.retain(|_, entry| !is_dir(entry));
+        assert!(tree == expected, "{former}");
+    }
+}
+
+/// Too late for the server: there they are made by none.
+#[test]
+fn context_scripts_that_run_late_make_no_keys() {
+    let mut tree = guest(&[("/etc/rc.local", "#!/bin/sh\n")]);
+    let facts = crate::guest::facts::Facts { init: Init::Runit, ..trial::facts() };
+    trial::run(&context_scripts::EDIT, &mut tree, &facts, &Default::default());
+    assert_eq!(run(&mut tree, Init::Runit).codes(), ["ssh-hostkeys-kept"]);
+}
+
+#[test]
+fn the_context_scripts_make_keys_for_an_old_dropbear() {
+    let key = "/etc/dropbear/dropbear_rsa_host_key";
+    for (tool, kept) in [("/usr/bin/dropbearkey", false), ("/usr/bin/other", true)] {
+        let mut tree = MemoryTree::of(&[("/usr/sbin/dropbear", "old"), (key, "x"), (tool, "")]);
+        let mut facts = trial::facts();
+        facts.ssh = Some(SshServer::Dropbear);
+        trial::run(&context_scripts::EDIT, &mut tree, &facts, &Default::default());
+        trial::run(&EDIT, &mut tree, &facts, &Default::default());
+        assert_eq!(tree.text(key).is_some(), kept, "{tool}");
     }
 }

@@ -102,6 +102,9 @@ fn no_warning_if_there_is_a_way_in() {
     assert_eq!(trial::plain(&EDIT, &mut tree).codes(), [""; 0]);
     tree.file("/etc/cloud/cloud.cfg", "datasource_list: [None]", 0o644);
     assert_eq!(trial::plain(&EDIT, &mut tree).codes(), ["no-login"]);
+    let mut with_scripts = guest();
+    trial::plain(&context_scripts::EDIT, &mut with_scripts);
+    assert_eq!(trial::plain(&EDIT, &mut with_scripts).codes(), [""; 0]);
     let authorized_keys = vec!["ssh-ed25519 AAAA me".to_owned()];
     let options = EditOptions { authorized_keys, ..Default::default() };
     let outcome = trial::run(&EDIT, &mut tree, &trial::facts(), &options);
