@@ -281,7 +281,7 @@ context() {
 prompt() {
   local tries
   for ((tries = 0; tries < 45; tries++)); do
-    ! grep -aq ' login: *$' "$here/serial" || return 0
+    ! grep -aq ' login: ' "$here/serial" || return 0
     [ "$variant" != control ] || [ "$tries" -lt 5 ] || return 1
     sleep 2
   done
