@@ -177,8 +177,8 @@ case_system_timezone() {
   done
 }
 
-# disk SIZE START LENGTH: vda with one partition, mounted at /.
-disk() {
+# partitioned SIZE START LENGTH: vda with one partition, mounted at /.
+partitioned() {
   local name
   mkdir -p "$R/sys/devices/vda/vda1" "$R/sys/class/block" "$R/proc/self"
   echo "$1" >"$R/sys/devices/vda/size"
@@ -193,7 +193,7 @@ disk() {
 }
 
 case_system_grow() {
-  disk 4194304 2048 2097152
+  partitioned 4194304 2048 2097152
   context "GROW_ROOTFS=YES"
   run early
   code 0
@@ -209,7 +209,7 @@ case_system_grow() {
 
 case_system_grow_sfdisk() {
   local name
-  disk 4194304 2048 2097152 xfs
+  partitioned 4194304 2048 2097152 xfs
   rm "$R/usr/bin/growpart"
   context "GROW_ROOTFS=YES"
   run early
@@ -219,7 +219,7 @@ case_system_grow_sfdisk() {
 }
 
 case_system_grow_btrfs() {
-  disk 4194304 2048 2097152 btrfs
+  partitioned 4194304 2048 2097152 btrfs
   echo "exit 1" | fake growpart
   context "GROW_ROOTFS=YES"
   run early
@@ -227,7 +227,7 @@ case_system_grow_btrfs() {
 }
 
 case_system_grow_not_last() {
-  disk 4194304 2048 1048576
+  partitioned 4194304 2048 1048576
   mkdir -p "$R/sys/devices/vda/vda2"
   echo 2000000 >"$R/sys/devices/vda/vda2/start"
   echo 1000 >"$R/sys/devices/vda/vda2/size"
@@ -240,7 +240,7 @@ case_system_grow_not_last() {
 }
 
 case_system_grow_logical() {
-  disk 4194304 2048 1048576
+  partitioned 4194304 2048 1048576
   mkdir -p "$R/sys/devices/vda/vda2"
   echo 5 >"$R/sys/devices/vda/vda1/partition"
   echo 2046 >"$R/sys/devices/vda/vda2/start"
@@ -251,7 +251,7 @@ case_system_grow_logical() {
 }
 
 case_system_grow_fails() {
-  disk 4194304 2048 1048576
+  partitioned 4194304 2048 1048576
   echo "exit 2" | fake growpart
   context "GROW_ROOTFS=YES"
   run early
@@ -260,7 +260,7 @@ case_system_grow_fails() {
 }
 
 volume() {
-  disk 4194304 2048 2097152
+  partitioned 4194304 2048 2097152
   mkdir -p "$R/sys/class/block/dm-0/dm" "$R/dev/mapper"
   echo LVM-abc >"$R/sys/class/block/dm-0/dm/uuid"
   echo vg-root >"$R/sys/class/block/dm-0/dm/name"
@@ -292,7 +292,7 @@ case_system_grow_volume_of_two() {
 }
 
 case_system_grow_hostile() {
-  disk 4194304 2048 2097152
+  partitioned 4194304 2048 2097152
   local value
   context ""
   for value in $'/\n/x' '/../..' '$(id)' '/a;b' '*'; do
