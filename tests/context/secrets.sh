@@ -13,9 +13,9 @@ END
   done
   action 10-default <<<"MY_SECRET='hidden-default'"
   action 50-x <<<$'enable=yes\nstage=early\nrun_exec="echo shown"'
-  context "PASSWORD='hidden-password'
+  context "PASSWORD_BASE64='aGlkZGVu'
 TOKEN=hidden-token
-CRYPTED_PASSWORD_BASE64='hidden-crypted'
+CRYPTED_PASSWORD='\$6\$hidden\$crypted'
 START_SCRIPT='true hidden-script'
 SCRIPT_EXEC='true hidden-exec'
 USER_DATA='hidden-data'
@@ -25,7 +25,7 @@ FOO='hidden, too'"
   logged shown
   unlogged hidden
   lacks dev/console hidden
-  found=$(grep hidden "$box/calls")
+  found=$(grep -e hidden -e aGlkZGVu "$box/calls")
   expect "arguments of programs" "" "$found"
   expect "commands were seen" yes "$(grep -q '^sed \[' "$box/calls" && echo yes)"
   expect "left behind" "" "$(grep -rl hidden "$R/run" "$R/tmp" "$R/var" "$R/etc/stratuslab/stratuslab-one-context.cfg" 2>/dev/null)"
