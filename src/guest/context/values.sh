@@ -39,9 +39,13 @@ exported_names() {
     s/^typeset -x \([A-Za-z_][A-Za-z0-9_]*\).*/\1/p'
 }
 
-# Forgets the variables that somebody happened to export to us: they are no parameters.
+# Forgets the variables that somebody happened to export to us: they are no parameters. Names in
+# small letters are ours, or seem to be exported only because a value looks like it.
 clean_environment() {
   for clean_name in $(exported_names); do
+    case $clean_name in
+    *[a-z]*) continue ;;
+    esac
     reserved_name "$clean_name" || unset "$clean_name"
   done
   unset CDPATH ENV BASH_ENV TMPDIR ROOT
