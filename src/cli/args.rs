@@ -72,7 +72,7 @@ pub(super) struct Args {
     /// A default for the guest's context, unless the user of the cloud gives another (repeatable)
     ///
     /// It beats the defaults that come with the bundle and those of --context-script. Names are
-    /// [A-Z_][A-Z0-9_]*; OpenNebula cannot give a value to a name in lower case.
+    /// `[A-Z_][A-Z0-9_]*`; OpenNebula cannot give a value to a name in lower case.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) context_var: Vec<OsString>,
 

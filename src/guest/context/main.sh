@@ -20,6 +20,8 @@ do_early() {
 
 # What may need the network.
 do_late() {
+  # A name that DNS_HOSTNAME asks for needs the network.
+  if [ "$stage" = late ] && ours hostname; then step set_hostname; fi
   if [ "$stage" = late ] && ours keys; then step set_keys; fi
   if ours scripts; then run_scripts; fi
   if ours actions; then run_actions late; fi
