@@ -294,7 +294,8 @@ proptest! {
         let new: Vec<String> = new.lines().map(|line| line.replace(MARK, "").trim().to_owned()).collect();
         let mut at = 0;
         for line in old.lines().map(str::trim) {
-            let eth0 = line.replace("enp0s3", "eth0").replace("enp0s8", "eth0");
+            let cards = ["enp0s3", "enp0s8", "eth1"];
+            let eth0 = cards.iter().fold(line.to_owned(), |line, card| line.replace(card, "eth0"));
             let first = |new: &String| {
                 new == line || *new == eth0 || (line.contains("auto ") && new.starts_with("auto "))
                     || (line.starts_with("allow-") && new.starts_with("allow-"))
