@@ -88,7 +88,9 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
     let rest = rest.filter(|name| !FIRST.contains(name) && *name != "None" && is_name(name));
     let names: Vec<&str> = FIRST.into_iter().chain(rest).chain(["None"]).collect();
     let text = format!(
-        "# Where cloud-init asks for the parameters of this machine, in this order.\n\
+        "# The key that the cloud gives opens root's account, with or without cloud-init.\n\
+         disable_root: false\n\
+         # Where cloud-init asks for the parameters of this machine, in this order.\n\
          datasource_list: [ {} ]\n",
         names.join(", ")
     );
