@@ -69,7 +69,11 @@ undo() {
   local i
   [ -z "$part" ] || kill "$part" 2>/dev/null || :
   [ -z "$machine" ] || kill "$machine" 2>/dev/null || :
-  for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do umount "${mounts[i]}" || :; done
+  for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
+    # Who made a namespace meanwhile has this mounted, too, and a umount writes nothing then.
+    mount -o remount,ro "${mounts[i]}" || :
+    umount "${mounts[i]}" || :
+  done
   for ((i = ${#loops[@]} - 1; i >= 0; i--)); do losetup -d "${loops[i]}" || :; done
   mounts=() loops=() machine=''
 }
