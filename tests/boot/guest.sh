@@ -225,6 +225,15 @@ network() {
       >"$root/etc/systemd/network/10-lan.network"
     within "$root" systemctl -q enable systemd-networkd
     ;;
+  cloudinit-guest)
+    # As cloud-init has it: its file is the one that it writes again.
+    printf '%s\n' 'auto lo' 'iface lo inet loopback' '' 'source /etc/network/interfaces.d/*' \
+      >"$root/etc/network/interfaces"
+    printf '%s\n' "auto $CARD" "iface $CARD inet static" "    address $OWN_ADDRESS/24" \
+      '    gateway 10.0.2.2' >"$root/etc/network/interfaces.d/50-cloud-init"
+    # The small system has no other locale.
+    echo 'locale: C.UTF-8' >"$root/etc/cloud/cloud.cfg.d/10-locale.cfg"
+    ;;
   *)
     printf '%s\n' 'auto lo' 'iface lo inet loopback' '' "auto $CARD" "iface $CARD inet static" \
       "    address $OWN_ADDRESS/24" '    gateway 10.0.2.2' >"$root/etc/network/interfaces"

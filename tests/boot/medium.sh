@@ -111,4 +111,9 @@ make_medium() {
   mkdir "$content"
   "$medium" "$content"
   genisoimage -quiet -o "$here/medium" -V "$label" -J -R "$content" 2>"$here/genisoimage.log"
+  # After OVMF, Linux sees nothing on the IDE controller. OpenNebula's DEV_PREFIX=vd does this.
+  [ "$variant" != uefi ] || attached=(
+    -drive "file=$here/medium,format=raw,if=none,id=medium,readonly=on"
+    -device virtio-blk-pci,drive=medium
+  )
 }
