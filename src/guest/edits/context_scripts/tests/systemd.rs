@@ -96,6 +96,12 @@ fn verified(early: impl Fn(String) -> String) -> String {
     let socket = "[Unit]\nBefore=sockets.target\n[Socket]\nListenStream=22\nAccept=no\n";
     tree.file("/etc/systemd/system/ssh.socket", socket, 0o644);
     tree.link("/etc/systemd/system/sockets.target.wants/ssh.socket", "../ssh.socket");
+    // A share at /mnt: to wait for it would be to wait for the network.
+    let share = "[Unit]\nDefaultDependencies=no\nBefore=remote-fs.target\n\
+                 After=network.target network-online.target remote-fs-pre.target\n\
+                 [Mount]\nWhat=server:/x\nWhere=/mnt\nType=nfs\n";
+    tree.file("/etc/systemd/system/mnt.mount", share, 0o644);
+    tree.link("/etc/systemd/system/remote-fs.target.wants/mnt.mount", "../mnt.mount");
     tree.file(PROGRAM_PATH, "", 0o755);
     let folder = tempfile::tempdir().unwrap();
     dump(&tree, folder.path());
