@@ -37,12 +37,13 @@ pub(super) fn choose(tree: &dyn Tree, init: Init) -> Result<Option<Glue>> {
         Init::Systemd => Some(systemd::glue()),
         Init::Upstart => upstart::glue(tree)?,
         Init::Openrc => openrc::glue(tree)?,
-        Init::Sysv => match busybox::startup_folder(tree)? {
+        Init::Sysv => match busybox::folder(tree)? {
             Some(glue) => Some(glue),
             None => sysv::glue(tree)?,
         },
         Init::Busybox => busybox::glue(tree)?,
-        Init::Runit | Init::Unknown => None,
+        Init::Runit => sysv::by_runit(tree)?,
+        Init::Unknown => None,
     };
     match way {
         Some(glue) => Ok(Some(glue)),

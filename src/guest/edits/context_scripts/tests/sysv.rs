@@ -216,6 +216,27 @@ fn an_old_debian_has_only_numbers() {
     assert!(tree.text("/etc/init.d/.legacy-bootordering").is_none());
 }
 
+/// runit-init of Debian runs the scripts by their numbers; runit of others has none.
+#[test]
+fn runit_may_run_the_scripts_of_runlevels() {
+    let stage = "#!/bin/sh\n/lib/runit/run_sysv_scripts '/etc/rc2.d'\nexec runsvdir /etc/service\n";
+    let mut tree = MemoryTree::of(&[("/etc/runit/2", stage), ("/etc/init.d/networking", "")]);
+    for (number, name) in [("09", "mountall.sh"), ("11", "networking")] {
+        tree.link(&format!("/etc/rcS.d/S{number}{name}"), &format!("../init.d/{name}"));
+    }
+    run(&mut tree, Init::Runit);
+    assert_eq!(names(&tree, "/etc/rcS.d"), [format!("S10{EARLY}")]);
+    assert_eq!(names(&tree, "/etc/rc2.d"), [format!("S99{LATE}")]);
+    assert!(make_host_keys(&tree, Init::Runit).unwrap());
+
+    let others = "#!/bin/sh\n# no /etc/rc2.d\n[ -x /etc/rc.local ] && /etc/rc.local\n";
+    let mut tree = MemoryTree::of(&[("/etc/runit/2", others), ("/etc/init.d/x", "")]);
+    tree.file("/etc/rc.local", "#!/bin/sh\n", 0o755);
+    run(&mut tree, Init::Runit);
+    assert!(tree.text("/etc/rc.local").unwrap().contains(PROGRAM_PATH));
+    assert!(!make_host_keys(&tree, Init::Runit).unwrap());
+}
+
 #[test]
 fn suse_has_its_folders_elsewhere() {
     let files = [
