@@ -48,6 +48,9 @@ fn what_is_not_enabled_is_seen() {
         run(&mut tree, Init::Systemd);
         assert!(tree == whole, "{path}");
     }
+    let mut tree = whole.clone();
+    tree.set_mode(Path::new(PROGRAM_PATH), 0o644).unwrap();
+    assert!(!is_enabled(&tree, Init::Systemd).unwrap());
 }
 
 /// Units that order themselves as those of Debian 12 do, cloud-init's among them.
