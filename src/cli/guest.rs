@@ -42,7 +42,8 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
     }
     let keys = if keys_wanted { keys(args, site)? } else { Vec::new() };
     let context_wanted = context != Word::Off && edits.contains(&edits::context_scripts::EDIT.name);
-    if !context_wanted && !(args.context_var.is_empty() && args.context_script.is_empty()) {
+    let context_given = !args.context_var.is_empty() || !args.context_script.is_empty();
+    if context_given && !context_wanted {
         let message = "--context-var and --context-script give something to the edit \
                        'context-scripts', which is left out";
         return Err(Error::new(Kind::Usage, "usage", message));
