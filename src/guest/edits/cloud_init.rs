@@ -1,6 +1,5 @@
-//! `cloud-init`: a cloud-init in the guest asks the clouds of this program's users first. Its own
-//! search leaves out what it does not recognise; a list of data sources in its configuration does
-//! not.
+//! `cloud-init`: a cloud-init in the guest asks the clouds of this program's users first, also if it
+//! was set up for another one alone.
 
 use super::{Bench, Edit};
 use crate::error::Result;
