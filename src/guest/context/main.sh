@@ -20,6 +20,8 @@ do_early() {
 
 # What may need the network.
 do_late() {
+  # DNS can tell the name only now.
+  if [ "$stage" = late ] && ours hostname && value DNS_HOSTNAME && is_yes "$VALUE"; then step set_hostname; fi
   if [ "$stage" = late ] && ours keys; then step set_keys; fi
   if ours scripts; then run_scripts; fi
   if ours actions; then run_actions late; fi
