@@ -81,6 +81,14 @@ case_other_user() {
   absent root/.ssh
 }
 
+case_user_with_capitals() {
+  echo "Bob:x:$(id -u):$(id -g):Bob:/home/Bob:/bin/sh" >>"$R/etc/passwd"
+  mkdir "$R/home/Bob"
+  keys "$one" "USERNAME=Bob"
+  code 0
+  is home/Bob/.ssh/authorized_keys "$one"
+}
+
 case_user_of_other_number() {
   if [ "$(id -u)" != 0 ]; then return; fi
   printf 'bob:x:1234:2345:Bob:/home/bob:/bin/sh\n' >>"$R/etc/passwd"

@@ -13,7 +13,7 @@ set_keys() {
   key_user=root
   if value USERNAME && [ -n "$VALUE" ]; then
     case $VALUE in
-    [!a-z_]* | *[!a-z0-9_.-]*)
+    [!A-Za-z_]* | *[!A-Za-z0-9_.-]*)
       trouble "USERNAME is no name of a user: the keys are not used"
       return 1
       ;;
