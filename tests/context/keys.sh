@@ -108,6 +108,21 @@ case_user_of_other_number() {
   is home/bob/.ssh/authorized_keys "$one"
 }
 
+case_folder_is_held() {
+  if [ "$(id -u)" != 0 ]; then return; fi
+  printf 'bob:x:1234:2345:Bob:/home/bob:/bin/sh\n' >>"$R/etc/passwd"
+  install -d -o 1234 -g 2345 "$R/home/bob"
+  fake sync <<<'stat -c "%u:%g %a" "$box/root/home/bob/.ssh" >"$box/held"'
+  keys "$one" "USERNAME=bob"
+  code 0
+  expect "while the keys are written" "0:0 711" "$(cat "$box/held")"
+  expect "then" "1234:2345 700" "$(stat -c '%u:%g %a' "$R/home/bob/.ssh")"
+  is home/bob/.ssh/authorized_keys "$one"
+  fake sync <<<'kill -TERM "$(sed -n "s/^PPid:[^0-9]*//p" /proc/$$/status)"; sleep 1'
+  keys "$two" "USERNAME=bob"
+  expect "after a signal" "1234:2345 700" "$(stat -c '%u:%g %a' "$R/home/bob/.ssh")"
+}
+
 case_bad_users() {
   local name
   for name in nobody-here '../root' 'ann x' '-x' 'Ann' '.*' 'ann

@@ -63,6 +63,7 @@ exit_code() {
 
 # Leaves nothing behind, whatever ends the run. (In mksh, the code of exit is lost in a trap.)
 clean_up() {
+  release_folder
   unmount_medium
   rm -rf "$scratch"
   exit "$final_code"
