@@ -20,8 +20,8 @@ do_early() {
 
 # What may need the network.
 do_late() {
-  # A name that DNS_HOSTNAME asks for needs the network.
-  if [ "$stage" = late ] && ours hostname; then step set_hostname; fi
+  # DNS can tell the name only now.
+  if [ "$stage" = late ] && ours hostname && value DNS_HOSTNAME && is_yes "$VALUE"; then step set_hostname; fi
   if [ "$stage" = late ] && ours keys; then step set_keys; fi
   if ours scripts; then run_scripts; fi
   if ours actions; then run_actions late; fi
@@ -63,6 +63,7 @@ exit_code() {
 
 # Leaves nothing behind, whatever ends the run. (In mksh, the code of exit is lost in a trap.)
 clean_up() {
+  release_folder
   unmount_medium
   rm -rf "$scratch"
   exit "$final_code"
