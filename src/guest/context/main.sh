@@ -11,11 +11,12 @@ do_early() {
   if ours hostname; then step set_hostname; fi
   if ours network; then step set_network; fi
   if ours timezone; then step set_timezone; fi
-  if ours grow; then step grow_root; fi
   # The random password first: a password that the user gave comes after it and stays.
   if ours actions; then run_actions early; fi
   if ours users; then step set_users; fi
   if ours keys; then step set_keys; fi
+  # Last, because it may take long on a large disk.
+  if ours grow; then step grow_root; fi
 }
 
 # What may need the network.
