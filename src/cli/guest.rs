@@ -41,7 +41,7 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
         return Err(Error::new(Kind::Usage, "usage", message));
     }
     let keys = if keys_wanted { keys(args, site)? } else { Vec::new() };
-    let context_wanted = edits.contains(&edits::context_scripts::EDIT.name);
+    let context_wanted = context != Word::Off && edits.contains(&edits::context_scripts::EDIT.name);
     let context_given = !args.context_var.is_empty() || !args.context_script.is_empty();
     if context_given && !context_wanted {
         let message = "--context-var and --context-script give something to the edit \

@@ -117,43 +117,99 @@ pub struct ContextScript {
     pub variables: Vec<(String, Vec<u8>)>,
 }
 
-/// Names that mean something to the one who reads a `*.context`, or to a shell itself. A shell of
-/// the guest would fail, or run other programs, if a file of defaults set them.
-const RESERVED: [&str; 33] = [
+/// Names that mean something to the one who reads a `*.context`, or to a shell itself: a file of
+/// defaults that set them would fail, run other programs, or have no effect. All that
+/// `reserved_name` of `context/values.sh` has is here.
+const RESERVED: &[&str] = &[
+    // What a *.context says of itself, and what the contextualizer sets for its children.
     "enable",
     "run_exec",
     "run_timeout",
     "stage",
+    "CONTEXT_FILE",
+    "MOUNT_DIR",
+    // Of shells and programs.
     "_",
-    "BASHOPTS",
-    "BASHPID",
-    "BASH_ENV",
     "CDPATH",
+    "COLUMNS",
+    "COMMAND_NOT_FOUND_HANDLER",
+    "DIRSTACK",
+    "EGID",
     "ENV",
     "EUID",
+    "EXECIGNORE",
+    "FCEDIT",
+    "FIGNORE",
+    "FPATH",
+    "FUNCNAME",
     "FUNCNEST",
+    "GCONV_PATH",
+    "GID",
     "GLOBIGNORE",
+    "GROUPS",
+    "HISTCMD",
+    "HISTCONTROL",
+    "HISTFILE",
+    "HISTSIZE",
     "HOME",
     "IFS",
+    "IGNOREEOF",
     "LINENO",
+    "LINES",
+    "LOCPATH",
     "MAIL",
+    "MAILCHECK",
     "MAILPATH",
+    "NLSPATH",
+    "NODE_OPTIONS",
     "OLDPWD",
     "OPTARG",
+    "OPTERR",
     "OPTIND",
     "PATH",
+    "PATHSEP",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PGRP",
+    "PIPESTATUS",
     "POSIXLY_CORRECT",
     "PPID",
-    "PS0",
-    "PS1",
-    "PS2",
-    "PS4",
+    "PROMPT_COMMAND",
     "PWD",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "RANDOM",
+    "REPLY",
+    "ROOT",
+    "RUBYLIB",
+    "RUBYOPT",
+    "SECONDS",
     "SHELL",
     "SHELLOPTS",
+    "SHLVL",
+    "SRANDOM",
     "TMOUT",
+    "TMPDIR",
     "UID",
+    "USER_ID",
 ];
+
+/// What reserved names begin with.
+const RESERVED_BEGINNINGS: &[&str] = &[
+    "BASH", "COMP_", "EPOCH", "GLIBC_", "KSH", "LC_", "LD_", "MALLOC_", "MKSH", "POSH", "YASH",
+    // The contextualizer's own, while it reads a *.context.
+    "stratus_",
+];
+
+/// Whether a variable of the context cannot have this name.
+fn is_reserved(name: &str) -> bool {
+    // PS1 and the like.
+    let prompt = name.strip_prefix("PS");
+    RESERVED.contains(&name)
+        || RESERVED_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || matches!(prompt.map(str::as_bytes), Some([b'0'..=b'9']))
+}
 
 /// Whether a shell takes this for the name of a variable.
 pub(in crate::guest) fn is_variable(name: &str) -> bool {
@@ -173,7 +229,7 @@ pub fn check_variable(name: &str, value: &[u8]) -> Result<Option<Warning>> {
         let message = format!("'{}' is no name of a variable", name.escape_debug());
         return Err(bad(message).remedy("use letters, digits and _, and no digit first"));
     }
-    if RESERVED.contains(&name) || name.starts_with("LD_") || name.starts_with("BASH_") {
+    if is_reserved(name) {
         let message =
             format!("{name} cannot be a variable of the context: it has a meaning already");
         return Err(bad(message).remedy("give it another name"));

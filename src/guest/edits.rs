@@ -307,5 +307,8 @@ impl Bench<'_> {
 
 fn not_a_file(path: &Path) -> Error {
     let message = format!("{} in the guest is not a file", path.display());
-    Error::new(Kind::Refused, "guest-not-a-file", message)
+    Error::new(Kind::Refused, "guest-not-a-file", message).remedy(
+        "look at it inside the guest; or leave out the edit that writes it with --skip-edit, or \
+         convert the disk as it is with --no-context",
+    )
 }

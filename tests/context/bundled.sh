@@ -122,6 +122,16 @@ case_bundled_password_settings() {
   start random-password
   absent evil
   expect calls 1 "$(calls chpasswd)"
+  # Nor are they read if others could have written them.
+  printf 'root_password=keep\n' | put etc/stratuslab/stratuslab-one-context.cfg 666
+  start random-password
+  code 0
+  expect calls 2 "$(calls chpasswd)"
+  # A guest without /run has none afterwards.
+  rmdir "$R/run"
+  start random-password
+  code 0
+  absent run
 }
 
 case_bundled_password_no_random() {

@@ -81,6 +81,14 @@ case_other_user() {
   absent root/.ssh
 }
 
+case_user_with_capitals() {
+  echo "Bob:x:$(id -u):$(id -g):Bob:/home/Bob:/bin/sh" >>"$R/etc/passwd"
+  mkdir "$R/home/Bob"
+  keys "$one" "USERNAME=Bob"
+  code 0
+  is home/Bob/.ssh/authorized_keys "$one"
+}
+
 case_user_of_other_number() {
   if [ "$(id -u)" != 0 ]; then return; fi
   printf 'bob:x:1234:2345:Bob:/home/bob:/bin/sh\n' >>"$R/etc/passwd"
@@ -98,6 +106,21 @@ case_user_of_other_number() {
   keys "$two" "USERNAME=bob"
   code 3
   is home/bob/.ssh/authorized_keys "$one"
+}
+
+case_folder_is_held() {
+  if [ "$(id -u)" != 0 ]; then return; fi
+  printf 'bob:x:1234:2345:Bob:/home/bob:/bin/sh\n' >>"$R/etc/passwd"
+  install -d -o 1234 -g 2345 "$R/home/bob"
+  fake sync <<<'stat -c "%u:%g %a" "$box/root/home/bob/.ssh" >"$box/held"'
+  keys "$one" "USERNAME=bob"
+  code 0
+  expect "while the keys are written" "0:0 711" "$(cat "$box/held")"
+  expect "then" "1234:2345 700" "$(stat -c '%u:%g %a' "$R/home/bob/.ssh")"
+  is home/bob/.ssh/authorized_keys "$one"
+  fake sync <<<'kill -TERM "$(sed -n "s/^PPid:[^0-9]*//p" /proc/$$/status)"; sleep 1'
+  keys "$two" "USERNAME=bob"
+  expect "after a signal" "1234:2345 700" "$(stat -c '%u:%g %a' "$R/home/bob/.ssh")"
 }
 
 case_bad_users() {

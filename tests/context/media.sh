@@ -127,6 +127,35 @@ case_cannot_be_mounted() {
   is shown "_STRATUSLAB hdd"
 }
 
+case_slow_drives() {
+  put proc/uptime <<<"5.43 3.21"
+  fake blkid <<'END'
+read -r up <"$box/root/proc/uptime"
+echo "$((${up%%.*} + 12)).00 9.00" >"$box/root/proc/uptime"
+echo '/dev/vda1: UUID="1-2" TYPE="ext4"'
+END
+  run early
+  code 1
+  expect "drives looked at" 3 "$(calls blkid)"
+  expect "seconds waited" 2 "$(calls pause)"
+}
+
+case_mounted_by_others_with_link() {
+  disk '' vdb
+  mkdir -p "$R/dev/disk/by-label"
+  ln -s ../../vdb "$R/dev/disk/by-label/config-2"
+  on_medium openstack/latest/meta_data.json <<<'{}'
+  put proc/mounts <<<"/dev/vdb /var/lib/cloud/seed vfat rw 0 0"
+  fake mount <<'END'
+case "$*" in
+*--bind*) ;;
+*) exit 32 ;;
+esac
+END
+  run late
+  expect "mounted" "mount [--bind] [$R/var/lib/cloud/seed] [$R/mnt/stratuslab]" "$(called mount | grep -- '\[--bind\]' | sort -u)"
+}
+
 case_empty_medium() {
   show FROM
   medium CONTEXT

@@ -499,7 +499,7 @@ case_network_hostile() {
 ETH0_IP=10.0.0.5
 ETH0_IP6=fd00::1
 ETH0_ALIAS0_IP=10.0.0.6"
-  for variable in MAC IP MASK GATEWAY DNS SEARCH_DOMAIN MTU METRIC METHOD IP6 IP6_ULA IP6_PREFIX_LENGTH \
+  for variable in MAC IP MASK GATEWAY MTU METRIC METHOD IP6 IP6_ULA IP6_PREFIX_LENGTH \
     IP6_GATEWAY IP6_METRIC IP6_METHOD ALIAS0_IP ALIAS0_MASK ALIAS0_IP6 ALIAS0_IP6_ULA; do
     for value in $'10.0.0.1\n[Route]' "x'y\"" '$(touch '"$R"'/etc/evil)' '../../etc/evil *' "$long"; do
       hostile ETH0_$variable "$value"
@@ -522,7 +522,29 @@ ETH0_IP6=fd00::1"
   done
   for value in 67 65537 1e3 0100; do hostile ETH0_MTU $value; done
   for value in 02:00:0a:00:00:0 02:00:0a:00:00:055 02-00; do hostile ETH0_MAC $value; done
-  for value in a..b -a.b a.-b a_b; do hostile ETH0_SEARCH_DOMAIN $value; done
+}
+
+# Wrong name servers or domains do not cost the address.
+case_network_names_left_out() {
+  local variable value
+  cards
+  enabled systemd-networkd
+  context ""
+  for variable in DNS SEARCH_DOMAIN ETH0_DNS ETH0_SEARCH_DOMAIN; do
+    for value in $'10.0.0.1\n[Route]' "10.0.0.1 x'y\"" '$(touch '"$R"'/etc/evil)' a_b '10.0.0.1 -a.b' a..b a.-b; do
+      printf '%s\n' ETH0_MAC=02:00:0a:00:00:05 ETH0_IP=10.0.0.5 "$variable='${value//\'/\'\\\'\'}'" >"$M/context.sh"
+      rm -f "$R/$log"
+      run early
+      code 0
+      logged "$variable is not a list"
+      holds etc/systemd/network/05-stratuslab-ens10.network Address=10.0.0.5/24
+      lacks etc/systemd/network/05-stratuslab-ens10.network DNS=
+      lacks etc/systemd/network/05-stratuslab-ens10.network Domains=
+      lacks etc/systemd/network/05-stratuslab-ens10.network Route
+      absent etc/resolv.conf
+      absent etc/evil
+    done
+  done
 }
 
 case_network_good_addresses() {

@@ -136,6 +136,11 @@ ETH0_IP=10.0.0.7
 ETH0_METHOD=skip"
   run early
   absent etc/hostname
+  run late
+  code 0
+  is etc/hostname vm7.example.org
+  again late
+  rm "$R/etc/hostname"
   run
   is etc/hostname vm7.example.org
 }

@@ -13,7 +13,7 @@ set_keys() {
   key_user=root
   if value USERNAME && [ -n "$VALUE" ]; then
     case $VALUE in
-    [!a-z_]* | *[!a-z0-9_.-]*)
+    [!A-Za-z_]* | *[!A-Za-z0-9_.-]*)
       trouble "USERNAME is no name of a user: the keys are not used"
       return 1
       ;;
@@ -101,32 +101,59 @@ owned_by_user() {
 
 # Adds the keys that are not there yet to the user's authorized_keys.
 place_keys() {
-  if [ -L "$key_folder" ] || [ -L "$key_file" ]; then
-    trouble "$key_file or its folder is a link: the keys are not used"
+  if [ -L "$key_folder" ]; then
+    trouble "$key_folder is a link: the keys are not used"
     return 1
   fi
   key_owner=
   if [ "$(id -u)" = 0 ]; then key_owner=$user_id:$user_group; fi
   if [ ! -d "$key_folder" ]; then
     mkdir -m 700 "$key_folder" || return 1
-    if [ -n "$key_owner" ]; then chown "$key_owner" "$key_folder"; fi
+    if [ -n "$key_owner" ]; then chown -h "$key_owner" "$key_folder"; fi
   fi
-  if ! owned_by_user "$key_folder" || { [ -e "$key_file" ] && ! owned_by_user "$key_file"; }; then
-    trouble "$key_file or its folder does not belong to $key_user: the keys are not used"
+  cd -P "$key_folder" || return 1
+  place_keys_here
+  key_code=$?
+  release_folder
+  cd "$root/" || return 1
+  if [ "$key_code" != 0 ]; then return 1; fi
+  if has restorecon; then restorecon -RF "$key_folder" >/dev/null 2>&1; fi
+  say "keys: $key_added new for $key_user"
+}
+
+# The same in the folder that this shell is in. The user may have a program that runs already and
+# puts links in the place of files; so the folder is root's until all is done.
+place_keys_here() {
+  if ! owned_by_user .; then
+    trouble "$key_folder does not belong to $key_user: the keys are not used"
     return 1
   fi
-  if [ -e "$key_file" ] && [ ! -f "$key_file" ]; then
+  key_held=yes
+  if [ -n "$key_owner" ]; then chown 0:0 . && chmod 711 . || return 1; fi
+  if [ -L authorized_keys ]; then
+    trouble "$key_file is a link: the keys are not used"
+    return 1
+  elif [ -e authorized_keys ] && [ ! -f authorized_keys ]; then
     trouble "$key_file is no file: the keys are not used"
+    return 1
+  elif [ -e authorized_keys ] && ! owned_by_user authorized_keys; then
+    trouble "$key_file does not belong to $key_user: the keys are not used"
     return 1
   fi
   merge_keys >"$scratch/authorized_keys" || return 1
-  chmod 700 "$key_folder"
-  write_file "$key_file" 600 "$key_owner" <"$scratch/authorized_keys" || {
+  write_file ./authorized_keys 600 "$key_owner" <"$scratch/authorized_keys" || {
     trouble "$key_file cannot be written"
     return 1
   }
-  if has restorecon; then restorecon -RF "$key_folder" >/dev/null 2>&1; fi
-  say "keys: $key_added new for $key_user"
+}
+
+# Gives the folder back.
+key_held=no
+release_folder() {
+  if [ "$key_held" = no ]; then return; fi
+  key_held=no
+  chmod 700 .
+  if [ -n "$key_owner" ]; then chown "$key_owner" .; fi
 }
 
 # Prints the file as it is, and the keys that it has not. Lines differ if more than blanks at the
@@ -134,11 +161,11 @@ place_keys() {
 merge_keys() {
   key_added=0
   key_known=$nl
-  if [ -f "$key_file" ]; then
-    cat "$key_file"
-    key_known=$nl$(sed "s/[ $tab$cr]*\$//" "$key_file")$nl
+  if [ -f authorized_keys ]; then
+    cat authorized_keys
+    key_known=$nl$(sed "s/[ $tab$cr]*\$//" authorized_keys)$nl
     # The last line may have no newline.
-    case $(tail -c 1 "$key_file") in
+    case $(tail -c 1 authorized_keys) in
     '') ;;
     *) echo ;;
     esac

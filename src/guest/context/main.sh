@@ -11,17 +11,18 @@ do_early() {
   if ours hostname; then step set_hostname; fi
   if ours network; then step set_network; fi
   if ours timezone; then step set_timezone; fi
-  if ours grow; then step grow_root; fi
   # The random password first: a password that the user gave comes after it and stays.
   if ours actions; then run_actions early; fi
   if ours users; then step set_users; fi
   if ours keys; then step set_keys; fi
+  # Last, because it may take long on a large disk.
+  if ours grow; then step grow_root; fi
 }
 
 # What may need the network.
 do_late() {
-  # A name that DNS_HOSTNAME asks for needs the network.
-  if [ "$stage" = late ] && ours hostname; then step set_hostname; fi
+  # DNS can tell the name only now.
+  if [ "$stage" = late ] && ours hostname && value DNS_HOSTNAME && is_yes "$VALUE"; then step set_hostname; fi
   if [ "$stage" = late ] && ours keys; then step set_keys; fi
   if ours scripts; then run_scripts; fi
   if ours actions; then run_actions late; fi
@@ -63,6 +64,7 @@ exit_code() {
 
 # Leaves nothing behind, whatever ends the run. (In mksh, the code of exit is lost in a trap.)
 clean_up() {
+  release_folder
   unmount_medium
   rm -rf "$scratch"
   exit "$final_code"

@@ -15,15 +15,27 @@ medium_labels="CONTEXT _STRATUSLAB _CLOUD_INIT config-2 CONFIG-2 cidata CIDATA C
 # Where a medium without a known label may be, and with a label that nobody can read here.
 medium_devices="sr0 sr1 hdd hdc hdb xvdd vdb vdc vdd sdb sdc sdd"
 
+# Seconds after which the search ends, however many tries are left: a drive that is broken may need
+# many for each of them, and everything else waits.
+search_limit=30
+
 # A second between two tries.
 pause() {
   sleep 1
+}
+
+# Sets up to the seconds since the machine was started, which setting the clock does not change.
+read_uptime() {
+  up=0
+  if [ -r "$root/proc/uptime" ]; then IFS=. read -r up _rest <"$root/proc/uptime"; fi
 }
 
 # find_medium TRIES: finds and mounts it, waiting a second between tries. Sets medium_status: 0 it
 # is at $mount_dir, 1 there is none, 2 there is one that cannot be mounted.
 find_medium() {
   medium_tries=$1
+  read_uptime
+  search_end=$((up + search_limit))
   choose_mount_point
   if has modprobe; then modprobe -qa isofs sr_mod vfat >/dev/null 2>&1; fi
   while :; do
@@ -36,7 +48,8 @@ find_medium() {
       return 2
     fi
     medium_tries=$((medium_tries - 1))
-    if [ "$medium_tries" -le 0 ]; then return 1; fi
+    read_uptime
+    if [ "$medium_tries" -le 0 ] || [ "$up" -ge "$search_end" ]; then return 1; fi
     pause
   done
 }
@@ -66,22 +79,24 @@ try_labels() {
   return 1
 }
 
-# device_with LABEL: prints the device that has it. The blkid of busybox can only list.
+# device_with LABEL: prints the device that has it. The blkid of busybox can only list; one that has
+# listed is not asked again, as it would look at every drive again.
 device_with() {
   if [ -e "$root/dev/disk/by-label/$1" ]; then
-    echo "$root/dev/disk/by-label/$1"
+    # The device itself is what /proc/mounts and other tools know.
+    readlink -f "$root/dev/disk/by-label/$1" || echo "$root/dev/disk/by-label/$1"
     return
   fi
   found_device=$(print_text "$label_list" |
     sed -n "/^\\/dev\\/loop/d;s/^\\(\\/dev\\/[^:]*\\):\\(.* \\)\\{0,1\\} *LABEL=\"$1\".*/\\1/p" | sed 1q)
-  if [ -z "$found_device" ] && has blkid; then
+  if [ -z "$found_device$label_list" ] && has blkid; then
     found_device=$(blkid -L "$1" 2>/dev/null)
     # 2 is "no such device"; the others are of a blkid that does not know -L.
     case $? in
     0 | 2) ;;
     *) found_device=$(blkid -t "LABEL=$1" -o device 2>/dev/null | sed 1q) ;;
     esac
-  elif [ -z "$found_device" ] && has findfs; then
+  elif [ -z "$found_device$label_list" ] && has findfs; then
     found_device=$(findfs "LABEL=$1" 2>/dev/null)
   fi
   case $found_device in

@@ -73,8 +73,10 @@ choose_work() {
     work="keys actions"
     say "one-context is here: only $work are ours"
   elif [ -e "$root/run/cloud-init/enabled" ]; then
-    work="keys users scripts actions"
-    say "cloud-init is active: only $work are ours"
+    # What it has written of the network gives way to ours, which comes after it; both know the
+    # same variables. Growing at the same time would not do.
+    work="keys users hostname network timezone scripts actions"
+    say "cloud-init is active: $work are ours"
   fi
 }
 

@@ -119,10 +119,8 @@ pub(super) fn make_host_keys(tree: &dyn Tree, init: Init) -> Result<bool> {
 }
 
 fn enabled(tree: &dyn Tree, init: Init) -> Result<Option<glue::Glue>> {
-    for path in [DIGESTS, PROGRAM_PATH] {
-        if tree.resolve(Path::new(path))?.is_none() {
-            return Ok(None);
-        }
+    if !glue::exists(tree, DIGESTS)? || !glue::is_executable(tree, Path::new(PROGRAM_PATH))? {
+        return Ok(None);
     }
     let Some(glue) = glue::choose(tree, init)? else { return Ok(None) };
     Ok(if glue.is_done(tree)? { Some(glue) } else { None })

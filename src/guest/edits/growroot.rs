@@ -2,9 +2,9 @@
 //! it with its own programs, when it starts.
 
 use super::context_scripts::bundle::Recorded;
-use super::{Bench, Edit};
+use super::{Bench, Edit, context_scripts};
 use crate::error::Result;
-use crate::guest::context::{GROW_ROOT, PROGRAM_PATH};
+use crate::guest::context::GROW_ROOT;
 
 /// The edit.
 pub const EDIT: Edit = Edit {
@@ -20,7 +20,7 @@ const FOLDERS: [&str; 6] =
 const PARTITION: [&str; 3] = ["growpart", "sfdisk", "parted"];
 
 fn run(bench: &mut Bench<'_>) -> Result<()> {
-    let missing = if !bench.exists(PROGRAM_PATH)? {
+    let missing = if !context_scripts::is_enabled(bench.tree, bench.facts.init)? {
         Some("the edit context-scripts")
     } else if !has(bench, &PARTITION)? {
         Some("growpart, sfdisk or parted in the guest")
@@ -54,7 +54,6 @@ fn has(bench: &Bench<'_>, programs: &[&str]) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context_scripts;
     use super::super::trial::plain;
     use super::*;
     use crate::guest::memory::MemoryTree;

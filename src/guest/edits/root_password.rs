@@ -2,9 +2,9 @@
 //! image, or an older one, was published with.
 
 use super::context_scripts::bundle::Recorded;
-use super::{Bench, Edit};
+use super::{Bench, Edit, context_scripts};
 use crate::error::Result;
-use crate::guest::context::{PROGRAM_PATH, RANDOM_PASSWORD};
+use crate::guest::context::RANDOM_PASSWORD;
 
 /// The edit.
 pub const EDIT: Edit = Edit {
@@ -20,7 +20,7 @@ const CONTEXT: &str = "/etc/stratuslab/conf.d/01-password.context";
 const FORMER_NAME: &str = "/usr/bin/stratus-random-password";
 
 fn run(bench: &mut Bench<'_>) -> Result<()> {
-    if !bench.exists(PROGRAM_PATH)? {
+    if !context_scripts::is_enabled(bench.tree, bench.facts.init)? {
         bench.warn(
             "root-password-unused",
             "root gets no new password when the guest starts: the edit root-password needs the \
@@ -51,9 +51,9 @@ fn run(bench: &mut Bench<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::context_scripts;
     use super::super::trial::plain;
     use super::*;
+    use crate::guest::context::PROGRAM_PATH;
     use crate::guest::memory::MemoryTree;
 
     #[test]
@@ -62,6 +62,11 @@ mod tests {
         let outcome = plain(&EDIT, &mut tree);
         assert_eq!((outcome.codes(), outcome.paths()), (vec!["root-password-unused"], vec![]));
         assert_eq!(tree, MemoryTree::default());
+        // One that nothing starts changes no password either.
+        let mut tree = MemoryTree::of(&[(PROGRAM_PATH, "#!/bin/sh\n")]);
+        let before = tree.clone();
+        assert_eq!(plain(&EDIT, &mut tree).codes(), ["root-password-unused"]);
+        assert_eq!(tree, before);
     }
 
     /// Also a second preparation of the whole changes nothing, whichever of the two comes last.

@@ -18,8 +18,13 @@ root=${ROOT-}
 root=${root%/}
 PATH=$root/usr/sbin:$root/usr/bin:$root/sbin:$root/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-# Some shells keep a here-document in a file: in memory, where only root may look.
-if mkdir -p "$root/run/stratuslab" 2>/dev/null; then TMPDIR=$root/run/stratuslab; fi
+# Some shells keep a here-document in a file: where only root may look, in memory if possible.
+for folder in "$root/run/stratuslab" "$root/var/lib/stratuslab"; do
+  if [ -d "$folder" ]; then
+    TMPDIR=$folder
+    break
+  fi
+done
 
 password_file=$root/etc/shadow
 if [ ! -f "$password_file" ]; then password_file=$root/etc/passwd; fi
@@ -39,8 +44,24 @@ guest_has() {
   [ -x "$root/usr/sbin/$1" ] || [ -x "$root/usr/bin/$1" ]
 }
 
-# The word behind root_password= in the settings. The file is read, not executed.
+# trusted PATH: belongs to root, and nobody else can write it. (In a test, to who runs the test.)
+trusted() {
+  trusted_owner=0
+  if [ -n "$root" ]; then trusted_owner=$(id -u); fi
+  # shellcheck disable=SC2012  # mode and owner are what is wanted; find and stat differ too much
+  ls -ldnL "$1" 2>/dev/null | (
+    read -r permissions _links owner _rest || exit 1
+    case $permissions in
+    ?????w* | ????????w*) exit 1 ;;
+    esac
+    [ "$owner" = "$trusted_owner" ]
+  )
+}
+
+# The word behind root_password= in the settings. The file is read, not executed; not if others
+# could have written it.
 setting() {
+  trusted "$root/etc/stratuslab" && trusted "$root/etc/stratuslab/stratuslab-one-context.cfg" || return
   sed -n 's/^[[:blank:]]*root_password=["'\'']\{0,1\}\([a-z]*\).*/\1/p' \
     "$root/etc/stratuslab/stratuslab-one-context.cfg" 2>/dev/null | sed -n '$p'
 }

@@ -148,7 +148,10 @@ words_of() {
     case $1 in
     address) is_ipv4 "$word" || is_ipv6 "$word" ;;
     domain) is_host_name "$word" ;;
-    esac || return 1
+    esac || {
+      WORDS=
+      return 1
+    }
     WORDS="$WORDS${WORDS:+ }$word"
   done
   IFS=$words_ifs

@@ -120,13 +120,14 @@ read_ipv6() {
   [ -z "$net_metric6" ] || is_number "$net_metric6" 0 999999999 || net_refuse IP6_METRIC "a number"
 }
 
-# Name servers and search list; those for the whole machine go to its first interface.
+# Name servers and search list; those for the whole machine go to its first interface. A machine
+# with an address and no name servers is better than one without an address.
 read_names() {
   net_value DNS
-  words_of address "$VALUE" || net_refuse DNS "a list of addresses" || return
+  words_of address "$VALUE" || trouble "${net_id}_DNS is not a list of addresses: it is left out"
   net_dns="$WORDS${WORDS:+${net_all_dns:+ }}$net_all_dns"
   net_value SEARCH_DOMAIN
-  words_of domain "$VALUE" || net_refuse SEARCH_DOMAIN "a list of domains" || return
+  words_of domain "$VALUE" || trouble "${net_id}_SEARCH_DOMAIN is not a list of domains: it is left out"
   net_search="$WORDS${WORDS:+${net_all_search:+ }}$net_all_search"
 }
 

@@ -29,24 +29,28 @@ fn scripts(early: &str, late: &str) -> Glue {
     glue
 }
 
-/// ttylinux: `rc.sysinit` runs all of this folder. The names are those of the StratusLab images.
-pub(super) fn startup_folder(tree: &dyn Tree) -> Result<Option<Glue>> {
-    const FOLDER: &str = "/etc/rc.d/rc.startup";
-    Ok(is_folder(tree, FOLDER)?.then(|| {
-        scripts(&format!("{FOLDER}/08.stratuslab-early"), &format!("{FOLDER}/95.context"))
-    }))
-}
-
-/// What busybox's init needs; `None` if nothing tells what it runs.
-pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
-    if let Some(glue) = startup_folder(tree)? {
-        return Ok(Some(glue));
+/// A folder whose scripts all run, whichever init is there: both ttylinux and Buildroot can have
+/// SysV's.
+pub(super) fn folder(tree: &dyn Tree) -> Result<Option<Glue>> {
+    // ttylinux: `rc.sysinit` runs all of this folder. The names are those of the StratusLab images.
+    const STARTUP: &str = "/etc/rc.d/rc.startup";
+    if is_folder(tree, STARTUP)? {
+        let early = format!("{STARTUP}/08.stratuslab-early");
+        return Ok(Some(scripts(&early, &format!("{STARTUP}/95.context"))));
     }
     // Buildroot: rcS runs all scripts of this form.
     let rcs = text_of(tree, "/etc/init.d/rcS")?.unwrap_or_default();
     if rcs.contains("/etc/init.d/S??") {
         let early = format!("/etc/init.d/S{:02}stratuslab", early_number(tree)?);
         return Ok(Some(scripts(&early, "/etc/init.d/S95stratuslab")));
+    }
+    Ok(None)
+}
+
+/// What busybox's init needs; `None` if nothing tells what it runs.
+pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
+    if let Some(glue) = folder(tree)? {
+        return Ok(Some(glue));
     }
     let Some(table) = text_of(tree, TABLE)? else { return Ok(None) };
     let Some(table) = with_lines(&table) else { return Ok(None) };

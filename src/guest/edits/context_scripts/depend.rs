@@ -18,22 +18,27 @@ pub(super) struct Place {
 }
 
 const TARGETS: &str = "TARGETS =";
+/// Bytes of such a file; insserv's own has some thousands.
+const MAX_ORDER: usize = 256 << 10;
 
 /// The text with `name` at its place; as it is, if `name` has one. `None` if this is no such file.
 pub(super) fn with_target(text: &str, name: &str, place: &Place) -> Option<String> {
+    if text.len() > MAX_ORDER {
+        return None;
+    }
     let targets: Vec<&str> =
         text.lines().find_map(|line| line.strip_prefix(TARGETS))?.split_whitespace().collect();
     if targets.contains(&name) {
         return Some(text.to_owned());
     }
-    let rules: BTreeMap<&str, Vec<&str>> = text.lines().filter_map(rule).collect();
     let there = |names: &[&'static str]| -> Vec<&'static str> {
         names.iter().filter(|name| targets.contains(name)).copied().collect()
     };
     let before = there(place.before);
     // What itself waits for one of these cannot be waited for.
+    let waiting = waiting_for(text, &before);
     let mut after = there(place.after);
-    after.retain(|script| !reaches(&rules, script, &before));
+    after.retain(|script| !waiting.contains(script));
 
     let mut out = String::with_capacity(text.len() + 256);
     let mut extended = BTreeSet::new();
@@ -71,16 +76,17 @@ fn rule(line: &str) -> Option<(&str, Vec<&str>)> {
         .then(|| (target, waits.split_whitespace().collect()))
 }
 
-/// Whether a script waits for one of `goals`, itself or by others.
-fn reaches(rules: &BTreeMap<&str, Vec<&str>>, from: &str, goals: &[&str]) -> bool {
-    let (mut open, mut seen) = (vec![from], BTreeSet::new());
+/// The scripts that wait for one of `goals`, themselves or by others, and the goals.
+fn waiting_for<'t>(text: &'t str, goals: &[&'t str]) -> BTreeSet<&'t str> {
+    let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (target, scripts) in text.lines().filter_map(rule) {
+        scripts.into_iter().for_each(|script| waiting.entry(script).or_default().push(target));
+    }
+    let (mut open, mut seen) = (goals.to_vec(), BTreeSet::new());
     while let Some(script) = open.pop() {
-        if goals.contains(&script) {
-            return true;
-        }
         if seen.insert(script) {
-            open.extend(rules.get(script).into_iter().flatten());
+            open.extend(waiting.get(script).into_iter().flatten());
         }
     }
-    false
+    seen
 }

@@ -28,8 +28,10 @@ pub(super) fn write(bench: &mut Bench<'_>) -> Result<()> {
         let new = merged(&old, &options.context_vars);
         place(bench, DEFAULTS, &new, 0o644, ["defaults of the context"; 2])?;
     }
+    let mut names = Vec::new();
     for script in &options.context_scripts {
-        let name = check_script_name(&script.name, &[])?;
+        let name = check_script_name(&script.name, &names)?;
+        names.push(name.clone());
         let path = format!("/usr/lib/stratuslab/actions/{name}");
         place(
             bench,

@@ -37,12 +37,13 @@ pub(super) fn choose(tree: &dyn Tree, init: Init) -> Result<Option<Glue>> {
         Init::Systemd => Some(systemd::glue()),
         Init::Upstart => upstart::glue(tree)?,
         Init::Openrc => openrc::glue(tree)?,
-        Init::Sysv => match busybox::startup_folder(tree)? {
+        Init::Sysv => match busybox::folder(tree)? {
             Some(glue) => Some(glue),
             None => sysv::glue(tree)?,
         },
         Init::Busybox => busybox::glue(tree)?,
-        Init::Runit | Init::Unknown => None,
+        Init::Runit => sysv::by_runit(tree)?,
+        Init::Unknown => None,
     };
     match way {
         Some(glue) => Ok(Some(glue)),
@@ -58,11 +59,10 @@ impl Glue {
 
     /// Whether all of it is there. Files may be of another version.
     pub(super) fn is_done(&self, tree: &dyn Tree) -> Result<bool> {
-        let is_file = |path: &Path| -> Result<bool> {
-            Ok(tree.node(path)?.is_some_and(|node| node.kind == NodeKind::File))
-        };
-        for (path, ..) in &self.files {
-            if !is_file(Path::new(path))? {
+        for (path, _, mode) in &self.files {
+            let path = Path::new(path);
+            let is_file = tree.node(path)?.is_some_and(|node| node.kind == NodeKind::File);
+            if !is_file || *mode == 0o755 && !is_executable(tree, path)? {
                 return Ok(false);
             }
         }
@@ -108,7 +108,8 @@ impl Glue {
     }
 }
 
-fn is_executable(tree: &dyn Tree, path: &Path) -> Result<bool> {
+/// Whether everybody may execute what `path` leads to.
+pub(super) fn is_executable(tree: &dyn Tree, path: &Path) -> Result<bool> {
     let Some(real) = tree.resolve(path)? else { return Ok(false) };
     Ok(tree.node(&real)?.is_some_and(|node| node.mode & 0o111 == 0o111))
 }

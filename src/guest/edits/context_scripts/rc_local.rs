@@ -54,18 +54,21 @@ pub(super) fn clean(bench: &mut Bench<'_>, keep: &Glue) -> Result<()> {
     Ok(())
 }
 
-/// Without our lines.
+/// Without our lines. A beginning without an end of its own is no block.
 fn without_lines(text: &str) -> String {
-    let (mut out, mut inside) = (String::with_capacity(text.len()), false);
-    // A beginning without an end is no block.
-    let whole = text.lines().any(|line| line == END);
+    let (mut out, mut block) = (String::with_capacity(text.len()), None);
     for line in text.split_inclusive('\n') {
-        let bare = line.trim_end();
-        inside |= whole && bare == BEGIN;
-        if !inside {
-            out.push_str(line);
+        match line.trim_end() {
+            BEGIN => block = Some(out.len()),
+            END => {
+                if let Some(begin) = block.take() {
+                    out.truncate(begin);
+                    continue;
+                }
+            }
+            _ => {}
         }
-        inside &= bare != END;
+        out.push_str(line);
     }
     out
 }

@@ -69,6 +69,21 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     Ok(None)
 }
 
+/// What Debian's runit needs: its stages 1 and 2 run the scripts of `/etc/rcS.d` and `/etc/rc2.d`
+/// in the order of their numbers, and only then the services that it watches (`/etc/runit/1` and
+/// `2` of its package, 2.1.2-54). `None` if stage 2 has none, or the administrator wants none.
+pub(super) fn by_runit(tree: &dyn Tree) -> Result<Option<Glue>> {
+    let stage = text_of(tree, "/etc/runit/2")?.unwrap_or_default();
+    let runs = |line: &str| !line.trim_start().starts_with('#') && line.contains("/etc/rc2.d");
+    let other_boot =
+        exists(tree, "/etc/runit/native.boot.run")? && is_folder(tree, "/etc/runit/boot-run")?;
+    let off = other_boot || exists(tree, "/etc/runit/no.emulate.sysv")?;
+    match stage.lines().any(runs) && !off && is_folder(tree, "/etc/init.d")? {
+        true => debian(tree).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The scripts, in `folder`, for the runlevels that their headers name.
 fn scripts(folder: &str, early: &str, late: &str) -> Glue {
     let mut glue = Glue { before_ssh: true, ..Glue::default() };

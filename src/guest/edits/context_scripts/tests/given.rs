@@ -30,6 +30,17 @@ fn defaults_are_merged() {
     assert_eq!(tree.text(DEFAULTS).unwrap(), expected);
 }
 
+/// Else one would replace the other.
+#[test]
+fn two_actions_cannot_have_one_name() {
+    let script = |name: &str| ContextScript { name: name.into(), ..ContextScript::default() };
+    let context_scripts = vec![script("app"), script("App")];
+    let options = EditOptions { context_scripts, ..EditOptions::default() };
+    let mut tree = MemoryTree::default();
+    let done = trial::once(&EDIT, &mut tree, &trial::facts(), &options);
+    assert_eq!(done.unwrap_err().code(), "context-script");
+}
+
 #[test]
 fn actions_are_installed() {
     let script = ContextScript {

@@ -89,6 +89,7 @@ fn folders_of_scripts() {
     for (file, init, early, late) in [
         (ttylinux, Init::Sysv, "/etc/rc.d/rc.startup/08.stratuslab-early", ttylinux.0),
         (ttylinux, Init::Busybox, "/etc/rc.d/rc.startup/08.stratuslab-early", ttylinux.0),
+        (buildroot, Init::Sysv, "/etc/init.d/S39stratuslab", "/etc/init.d/S95stratuslab"),
         (buildroot, Init::Busybox, "/etc/init.d/S39stratuslab", "/etc/init.d/S95stratuslab"),
     ] {
         let mut tree = MemoryTree::of(&[file, ("/etc/inittab", "::sysinit:/etc/init.d/rcS\n")]);
@@ -144,6 +145,17 @@ fn rc_local_runs_both_stages() {
     run(&mut tree, Init::Unknown);
     assert_eq!(mode(&tree, "/etc/rc.d/rc.local"), Some(0o775));
     assert_eq!(target(&tree, "/etc/rc.local").unwrap(), "rc.d/rc.local");
+}
+
+/// What somebody cut apart takes nothing of his own along.
+#[test]
+fn half_a_block_in_rc_local_is_no_block() {
+    let (begin, end) = ("# stratuslab-one-context: begin\n", "# stratuslab-one-context: end\n");
+    let cut = format!("#!/bin/sh\n{end}mine\n{begin}also mine\n");
+    let mut tree = MemoryTree::of(&[("/etc/rc.local", &cut)]);
+    run(&mut tree, Init::Unknown);
+    let text = tree.text("/etc/rc.local").unwrap();
+    assert_eq!(text, format!("{cut}{begin}{PROGRAM_PATH} || :\n{end}"));
 }
 
 #[test]

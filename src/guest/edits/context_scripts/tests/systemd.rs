@@ -48,6 +48,9 @@ fn what_is_not_enabled_is_seen() {
         run(&mut tree, Init::Systemd);
         assert!(tree == whole, "{path}");
     }
+    let mut tree = whole.clone();
+    tree.set_mode(Path::new(PROGRAM_PATH), 0o644).unwrap();
+    assert!(!is_enabled(&tree, Init::Systemd).unwrap());
 }
 
 /// Units that order themselves as those of Debian 12 do, cloud-init's among them.
@@ -96,6 +99,12 @@ fn verified(early: impl Fn(String) -> String) -> String {
     let socket = "[Unit]\nBefore=sockets.target\n[Socket]\nListenStream=22\nAccept=no\n";
     tree.file("/etc/systemd/system/ssh.socket", socket, 0o644);
     tree.link("/etc/systemd/system/sockets.target.wants/ssh.socket", "../ssh.socket");
+    // A share at /mnt: to wait for it would be to wait for the network.
+    let share = "[Unit]\nDefaultDependencies=no\nBefore=remote-fs.target\n\
+                 After=network.target network-online.target remote-fs-pre.target\n\
+                 [Mount]\nWhat=server:/x\nWhere=/mnt\nType=nfs\n";
+    tree.file("/etc/systemd/system/mnt.mount", share, 0o644);
+    tree.link("/etc/systemd/system/remote-fs.target.wants/mnt.mount", "../mnt.mount");
     tree.file(PROGRAM_PATH, "", 0o755);
     let folder = tempfile::tempdir().unwrap();
     dump(&tree, folder.path());

@@ -216,6 +216,37 @@ fn an_old_debian_has_only_numbers() {
     assert!(tree.text("/etc/init.d/.legacy-bootordering").is_none());
 }
 
+/// runit-init of Debian runs the scripts by their numbers, unless it is told not to; runit of others
+/// has none.
+#[test]
+fn runit_may_run_the_scripts_of_runlevels() {
+    let stage = "#!/bin/sh\n\t/lib/runit/async-timeout /lib/runit/run_sysv_scripts '/etc/rc2.d'\n\
+                 exec runsvdir /etc/service\n";
+    let mut guest = MemoryTree::of(&[("/etc/runit/2", stage), ("/etc/init.d/networking", "")]);
+    for (number, name) in [("09", "mountall.sh"), ("11", "networking")] {
+        guest.link(&format!("/etc/rcS.d/S{number}{name}"), &format!("../init.d/{name}"));
+    }
+    guest.file("/etc/rc.local", "#!/bin/sh\n", 0o755);
+    let mut tree = guest.clone();
+    run(&mut tree, Init::Runit);
+    assert_eq!(names(&tree, "/etc/rcS.d"), [format!("S10{EARLY}")]);
+    assert_eq!(names(&tree, "/etc/rc2.d"), [format!("S99{LATE}")]);
+    assert!(make_host_keys(&tree, Init::Runit).unwrap());
+
+    let others = "#!/bin/sh\n# no /etc/rc2.d\n[ -x /etc/rc.local ] && /etc/rc.local\n";
+    for files in [
+        &[("/etc/runit/2", others)][..],
+        &[("/etc/runit/no.emulate.sysv", "")],
+        &[("/etc/runit/native.boot.run", ""), ("/etc/runit/boot-run/01.sh", "")],
+    ] {
+        let mut tree = guest.clone();
+        files.iter().for_each(|(path, text)| tree.file(path, text, 0o644));
+        run(&mut tree, Init::Runit);
+        assert!(tree.text("/etc/rc.local").unwrap().contains(PROGRAM_PATH));
+        assert!(!make_host_keys(&tree, Init::Runit).unwrap());
+    }
+}
+
 #[test]
 fn suse_has_its_folders_elsewhere() {
     let files = [
@@ -264,6 +295,8 @@ fn the_order_has_no_circle() {
             "TARGETS = a b n\nINTERACTIVE =\nb: c\nc: n\nn: a",
             Some("TARGETS = a b n x\nINTERACTIVE =\nb: c\nc: n\nn: a x\nx: a\n"),
         ),
+        // The same, in two rules.
+        ("TARGETS = a b n\nb: n\nb: a\n", Some("TARGETS = a b n x\nb: n\nb: a\nx: a\nn: x\n")),
         ("TARGETS = \nq: q\n", Some("TARGETS = x\nq: q\n")),
         ("TARGETS = x\r\n", Some("TARGETS = x\r\n")),
         ("a: b\n", None),
@@ -274,4 +307,16 @@ fn the_order_has_no_circle() {
             assert_eq!(with_target(new, "x", &place).as_deref(), expected);
         }
     }
+}
+
+/// A chain of all scripts, each in the place of another's: no work that grows with the square.
+#[test]
+fn a_large_order_is_read_once() {
+    let place = Place { after: &["s0", "s1", "s2"], before: &["s9999"] };
+    let names: Vec<_> = (0..10_000).map(|at| format!("s{at}")).collect();
+    let mut text = format!("TARGETS = {}\n", names.join(" "));
+    names.windows(2).for_each(|pair| text.push_str(&format!("{}: {}\n", pair[0], pair[1])));
+    let new = with_target(&text, "x", &place).unwrap();
+    assert!(new.ends_with("s9998: s9999\ns9999: x\n"), "s0, s1 and s2 wait for s9999");
+    assert!(with_target(&text.repeat(2), "x", &place).is_none(), "larger than any");
 }
