@@ -314,7 +314,8 @@ started() {
   fi
   told "$1" FAILED
   tail -n 40 "$here/serial"
-  kill "$machine" && wait "$machine" || :
+  kill "$machine" || :
+  wait "$machine" || :
   machine=
   echo "the contextualizer's log:"
   on_disk 'cat /var/log/stratuslab-one-context.log'

@@ -114,6 +114,6 @@ make_medium() {
   # After OVMF, Linux sees nothing on the IDE controller. OpenNebula's DEV_PREFIX=vd does this.
   [ "$variant" != uefi ] || attached=(
     -drive "file=$here/medium,format=raw,if=none,id=medium,readonly=on"
-    -device virtio-blk-pci,drive=medium
+    -device "virtio-blk-pci,drive=medium"
   )
 }
