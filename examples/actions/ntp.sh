@@ -37,7 +37,7 @@ put() {
   fi
   printf '%s\n' "$new" >"$1.new" && mv "$1.new" "$1" || exit 2
   echo "$1: ${NTP_SERVERS}"
-  if command -v systemctl >/dev/null && systemctl -q is-active "$2" 2>/dev/null; then
+  if [ -z "$root" ] && systemctl -q is-active "$2" 2>/dev/null; then
     systemctl --no-block restart "$2"
   fi
 }
