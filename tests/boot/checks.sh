@@ -246,11 +246,8 @@ context() {
     foo=$FOO label=CONTEXT
     check "the host name is the medium's" has hostname "^$NAME(\..*)?\$"
     check "the address is the medium's" fixed_address "$MEDIUM_ADDRESS"
-    # There, names and addresses are cloud-init's.
-    if [ "$variant" != cloudinit-guest ]; then
-      check "the host name is known to itself" has hosts "[[:space:]]$NAME([[:space:].]|\$)"
-      check "the name server is the medium's" has resolver "^nameserver ${NAME_SERVER//./\\.}\$"
-    fi
+    check "the host name is known to itself" has hosts "[[:space:]]$NAME([[:space:].]|\$)"
+    check "the name server is the medium's" has resolver "^nameserver ${NAME_SERVER//./\\.}\$"
     check "START_SCRIPT ran to the letter" [ "$(fact script)" = "$SCRIPT_TEXT"$'\n'"$FOO" ]
     ;;
   stratuslab)
