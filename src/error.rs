@@ -40,8 +40,12 @@ pub enum Kind {
     Locked,
     /// The bytes are not those that the record promises.
     Mismatch,
-    /// The operating system denies access.
+    /// The operating system, or a server, denies access.
     Permission,
+    /// A server cannot be reached, or is out of order, also after trying again.
+    Unavailable,
+    /// A server does not keep to its protocol, or does not do what it says.
+    Protocol,
     /// The configuration file or a variable is wrong.
     Config,
     /// A signal stopped the run after a checkpoint.
@@ -68,7 +72,8 @@ impl Kind {
             Kind::CannotCreate => 73,
             Kind::Io => 74,
             Kind::Locked => 75,
-            Kind::Mismatch => 76,
+            Kind::Unavailable => 69,
+            Kind::Mismatch | Kind::Protocol => 76,
             Kind::Permission => 77,
             Kind::Config => 78,
             Kind::Interrupted(signal) => u8::try_from(signal).map_or(1, |s| s.saturating_add(128)),
@@ -89,6 +94,8 @@ impl Kind {
             Kind::Locked => "locked",
             Kind::Mismatch => "mismatch",
             Kind::Permission => "permission",
+            Kind::Unavailable => "unavailable",
+            Kind::Protocol => "protocol",
             Kind::Config => "config",
             Kind::Interrupted(_) => "interrupted",
             Kind::SomeFailed => "some_failed",

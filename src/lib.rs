@@ -78,11 +78,15 @@
     )
 )]
 
+pub mod control;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod files;
 pub mod guest;
+pub mod metadata;
 pub mod pipeline;
+pub mod publish;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -8,19 +8,24 @@ use std::path::{Path, PathBuf};
 /// planned.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("control", &["error"]),
     ("digest", &["error"]),
+    ("files", &["error"]),
     ("disk", &["digest", "error"]),
     ("guest", &["disk", "digest", "error"]),
     ("machine", &["disk", "digest", "error"]),
-    ("metadata", &["digest", "error"]),
-    ("publish", &["metadata", "digest", "error"]),
-    ("market", &["metadata", "publish", "digest", "error"]),
-    ("pipeline", &["publish", "metadata", "guest", "machine", "disk", "digest", "error"]),
+    ("metadata", &["files", "digest", "error"]),
+    ("publish", &["metadata", "control", "files", "digest", "error"]),
+    ("market", &["metadata", "publish", "control", "files", "digest", "error"]),
+    (
+        "pipeline",
+        &["publish", "metadata", "guest", "machine", "disk", "control", "files", "digest", "error"],
+    ),
     (
         "cli",
         &[
-            "pipeline", "market", "publish", "metadata", "guest", "machine", "disk", "digest",
-            "error",
+            "pipeline", "market", "publish", "metadata", "guest", "machine", "disk", "control",
+            "files", "digest", "error",
         ],
     ),
     ("bin", &["cli"]),
@@ -40,7 +45,7 @@ const LONGER: &[(&str, usize, &str)] = &[
 ];
 
 /// Crates that only the command line may use.
-const ONLY_CLI: [&str; 4] = ["clap", "indicatif", "signal_hook", "toml"];
+const ONLY_CLI: [&str; 5] = ["clap", "indicatif", "rpassword", "signal_hook", "toml"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::args::ProgressForm;
 use super::size::{human, human_time};
 use super::talk::{Talk, printable};
-use crate::pipeline::progress::{Event, Listener};
+use crate::control::{Event, Listener};
 
 /// A bar is redrawn, and a JSON event sent, at most this often.
 const TICK: Duration = Duration::from_millis(200);

@@ -29,18 +29,13 @@ fn given(typed: &[OsString], site: &Site, key: &str) -> Result<Vec<OsString>> {
     Ok(text.lines().filter(|line| !line.is_empty()).map(OsString::from).collect())
 }
 
-/// The defaults of `--context-var KEY=VALUE`; of two with the same name the last is right.
+/// The defaults of `--context-var KEY=VALUE`, in their order.
 ///
 /// # Errors
 /// `Usage`, if a name is none or must not be set.
 pub(super) fn variables(args: &Args, site: &Site) -> Result<Vec<Variable>> {
-    let mut variables: Vec<Variable> = Vec::new();
-    for word in given(&args.context_var, site, "context_var")? {
-        let (name, value) = variable(word.as_bytes(), "--context-var")?;
-        variables.retain(|(known, _)| *known != name);
-        variables.push((name, value));
-    }
-    Ok(variables)
+    let words = given(&args.context_var, site, "context_var")?;
+    words.iter().map(|word| variable(word.as_bytes(), "--context-var")).collect()
 }
 
 /// `KEY=VALUE`.
@@ -77,10 +72,8 @@ fn split(word: &OsStr) -> Result<(PathBuf, Vec<Variable>)> {
     let bytes = word.as_bytes();
     let colons = bytes.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
     let begins_variable = |at: &usize| {
-        let name: Vec<u8> = bytes[at + 1..].iter().copied().take_while(|b| *b != b'=').collect();
-        at + 1 + name.len() < bytes.len()
-            && name.first().is_some_and(|first| !first.is_ascii_digit())
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        let rest = String::from_utf8_lossy(&bytes[at + 1..]);
+        rest.split_once('=').is_some_and(|(name, _)| context::is_variable(name))
     };
     let Some(colon) = colons.into_iter().find(begins_variable) else {
         return Ok((PathBuf::from(word), Vec::new()));

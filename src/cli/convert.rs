@@ -14,9 +14,9 @@ use super::config::Site;
 use super::settings::{Manner, Mode, Settings, settle};
 use super::talk::Talk;
 use super::{guest, report, signals};
+use crate::control::Event;
 use crate::error::{Error, Kind, Result};
 use crate::guest::prepare::{Context, Wanted};
-use crate::pipeline::progress::Event;
 use crate::pipeline::{self, Control, Job, Outcome};
 
 /// The program.

@@ -212,7 +212,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// Whether a shell takes this for the name of a variable.
-pub(in crate::guest) fn is_variable(name: &str) -> bool {
+pub fn is_variable(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

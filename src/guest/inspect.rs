@@ -137,7 +137,7 @@ fn named(mounts: &[(String, usize)], volumes: &[Volume]) -> Vec<Mount> {
 }
 
 /// The text of a configuration file; `None` if there is none, or one too large to be one.
-fn file(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<Option<String>> {
+pub(in crate::guest) fn file(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<Option<String>> {
     Ok(tree.read(path.as_ref(), MAX_TEXT)?.map(|bytes| text::decode(&bytes)))
 }
 
@@ -147,7 +147,7 @@ fn small_file(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<Option<String>>
 }
 
 /// Whether the links of `path` lead to something.
-fn exists(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<bool> {
+pub(in crate::guest) fn exists(tree: &dyn Tree, path: impl AsRef<Path>) -> Result<bool> {
     Ok(tree.resolve(path.as_ref())?.is_some())
 }
 
@@ -162,7 +162,11 @@ fn any(tree: &dyn Tree, paths: &[&str]) -> Result<bool> {
 }
 
 /// Whether `path` leads to something of this kind.
-fn is(tree: &dyn Tree, path: impl AsRef<Path>, kind: NodeKind) -> Result<bool> {
+pub(in crate::guest) fn is(
+    tree: &dyn Tree,
+    path: impl AsRef<Path>,
+    kind: NodeKind,
+) -> Result<bool> {
     let Some(place) = tree.resolve(path.as_ref())? else { return Ok(false) };
     Ok(tree.node(&place)?.is_some_and(|node| node.kind == kind))
 }

@@ -1,14 +1,11 @@
 //! What to convert, how, and who listens.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::SEGMENT;
 use super::gzip::{self, Effort};
 use super::journal::Work;
 use super::opened::Opened;
-use super::progress::{Event, Listener, Silent};
 use super::sink::FILE_DIGESTS;
 use crate::digest::Algorithm;
 use crate::disk::{Disk, OpenOptions};
@@ -114,31 +111,5 @@ impl Job {
             }
             _ => self.checksums.clone(),
         }
-    }
-}
-
-/// What a caller gives a run besides the job: a way to stop it, and someone who listens.
-pub struct Control {
-    /// The number of the signal that asks to stop, or 0.
-    pub stop: Arc<AtomicUsize>,
-    /// Receives events.
-    pub progress: Box<dyn Listener>,
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Control { stop: Arc::default(), progress: Box::new(Silent) }
-    }
-}
-
-impl Control {
-    /// The signal that asks to stop, if there was one.
-    pub fn stopped(&self) -> Option<i32> {
-        let signal = self.stop.load(Ordering::Relaxed);
-        i32::try_from(signal).ok().filter(|signal| *signal != 0)
-    }
-
-    pub(super) fn note(&self, text: impl Into<String>) {
-        self.progress.event(&Event::Note(text.into()));
     }
 }

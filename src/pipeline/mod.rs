@@ -22,7 +22,6 @@ mod opened;
 pub mod place;
 pub mod plan;
 mod pool;
-pub mod progress;
 pub mod record;
 mod segments;
 mod sink;
@@ -34,17 +33,18 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+pub use crate::control::Control;
+use crate::control::Event;
 use crate::digest::{Algorithm, DigestSet, Digests};
 use crate::disk::{Damage, Disk, OpenDisk};
 use crate::error::{Error, Kind, Result};
 use commit::Committer;
 use export::{Export, Exported};
-pub use job::{Compression, Control, Job, MAX_DEFAULT_THREADS};
+pub use job::{Compression, Job, MAX_DEFAULT_THREADS};
 use journal::{Journal, Line, Work};
 pub use opened::{Opened, open};
 use place::Place;
 use plan::{Start, Unfinished};
-use progress::Event;
 use record::Record;
 use sink::{FILE_DIGESTS, Out, Sink};
 

@@ -1,7 +1,7 @@
 //! The disk of a job, with the edits of its guest on it.
 
-use super::progress::Event;
 use super::{Control, Job, tell_surroundings};
+use crate::control::Event;
 use crate::disk::{self, OpenDisk};
 use crate::error::Result;
 use crate::guest::prepare::{Report, prepare};

@@ -6,19 +6,17 @@
 //! mydisk.img.gz.part         the image while it is written
 //! .mydisk.img.gz.stratus/    lock and journal of unfinished work
 //! ```
-//!
-//! All changes go through the calls of the C library (not raw system calls), so that a fault
-//! injector can stand in their way.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use crate::error::{Error, Kind, Result};
+pub use crate::files::{
+    cannot_create, create_new, exists, failed, open_existing, open_regular, remove_if_there,
+};
 
 /// The names that belong to one image.
 #[derive(Clone, Debug)]
@@ -151,9 +149,7 @@ impl Place {
 
     /// Makes the folder's entries durable.
     pub fn sync_folder(&self) -> Result<()> {
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|e| failed("folder-sync", "cannot sync the folder", &self.folder, e))
+        crate::files::sync_folder(&self.folder)
     }
 
     /// Gives the complete and synced part its final name.
@@ -178,71 +174,4 @@ impl Place {
         })?;
         self.sync_folder()
     }
-}
-
-/// Creates a file that must not exist, without following a symlink at its name.
-pub fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)
-}
-
-/// Opens an existing regular file for reading. A symlink at its name is not followed and a FIFO
-/// does not block.
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    regular(OpenOptions::new().read(true), path)
-}
-
-/// Opens an existing regular file for reading and writing, as [`open_regular`] does.
-pub fn open_existing(path: &Path) -> io::Result<File> {
-    regular(OpenOptions::new().read(true).write(true), path)
-}
-
-fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok(file)
-}
-
-/// Whether anything has this name, even a dangling symlink.
-pub fn exists(path: &Path) -> Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(cannot_create(path, e)),
-    }
-}
-
-/// Removes a file; its absence is fine.
-pub fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(failed("remove", "cannot remove", path, e)),
-    }
-}
-
-/// Something went wrong in the middle of the work. What was done so far is kept.
-pub fn failed(code: &'static str, what: &str, path: &Path, cause: io::Error) -> Error {
-    let full = matches!(
-        cause.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    );
-    Error::io(code, what, path, cause).with_kind(Kind::Io).remedy(if full {
-        "make room, then run the same command again: it continues from its last checkpoint"
-    } else {
-        "check the storage, then run the same command again: it continues from its last checkpoint"
-    })
-}
-
-/// The output cannot be made at `path`.
-pub fn cannot_create(path: &Path, cause: io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::Io,
-        _ => Kind::CannotCreate,
-    };
-    Error::io("output-create", "cannot create", path, cause)
-        .with_kind(kind)
-        .remedy("check the folder and its permissions, or choose another output with -o")
 }

@@ -5,10 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use super::gzip::Packer;
 use super::place::{Place, failed};
 use super::plan::Unfinished;
-use super::progress::Event;
 use super::segments::{self, Run, Segments};
 use super::sink::is_zero;
 use super::{Compression, Control, Job, SEGMENT};
+use crate::control::Event;
 use crate::disk::{Disk, OpenDisk, Usage};
 use crate::error::{Error, Kind, Result};
 

@@ -11,9 +11,9 @@ use rustix::fs::SeekFrom;
 use super::gzip;
 use super::journal::Checkpoint;
 use super::place::{self, Place};
-use super::progress::Event;
 use super::record::Record;
 use super::{Control, SEGMENT};
+use crate::control::Event;
 use crate::digest::{Algorithm, DigestSet, crc32_combine, crc32_zeros};
 use crate::error::{Error, Kind, Result};
 

@@ -45,17 +45,6 @@ trouble() {
   say "warning: $*"
 }
 
-# mask NAME VALUE: MASKED is what may be shown of the value.
-mask() {
-  # shellcheck disable=SC2034  # for the callers
-  case $1 in
-  *PASS* | *TOKEN* | *KEY* | *SECRET* | *CRED* | *AUTH* | *START_SCRIPT* | *USER_DATA* | *USERDATA*)
-    MASKED='***'
-    ;;
-  *) MASKED=$2 ;;
-  esac
-}
-
 # print_text TEXT: any text of any length and a newline. Not printf: where that is no builtin, the
 # text would be an argument of a process, which everybody can see and which has a limit.
 print_text() {

@@ -28,6 +28,7 @@ use super::{Bench, Edit};
 use crate::error::{Error, Kind, Result};
 use crate::guest::context::{BUNDLE, DIGESTS, MOUNT_POINT, PROGRAM_PATH};
 use crate::guest::facts::Init;
+use crate::guest::inspect;
 use crate::guest::tree::{NodeKind, Tree};
 use bundle::Recorded;
 
@@ -119,7 +120,7 @@ pub(super) fn make_host_keys(tree: &dyn Tree, init: Init) -> Result<bool> {
 }
 
 fn enabled(tree: &dyn Tree, init: Init) -> Result<Option<glue::Glue>> {
-    if !glue::exists(tree, DIGESTS)? || !glue::is_executable(tree, Path::new(PROGRAM_PATH))? {
+    if !inspect::exists(tree, DIGESTS)? || !glue::is_executable(tree, Path::new(PROGRAM_PATH))? {
         return Ok(None);
     }
     let Some(glue) = glue::choose(tree, init)? else { return Ok(None) };

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use super::glue::{Glue, is_folder, text_of};
+use super::glue::{Glue, is_folder};
 use crate::error::Result;
 use crate::guest::context::PROGRAM_PATH;
 use crate::guest::edits::Bench;
+use crate::guest::inspect::file;
 use crate::guest::text::append;
 use crate::guest::tree::{Attributes, Tree};
 
@@ -39,7 +40,7 @@ pub(super) fn folder(tree: &dyn Tree) -> Result<Option<Glue>> {
         return Ok(Some(scripts(&early, &format!("{STARTUP}/95.context"))));
     }
     // Buildroot: rcS runs all scripts of this form.
-    let rcs = text_of(tree, "/etc/init.d/rcS")?.unwrap_or_default();
+    let rcs = file(tree, "/etc/init.d/rcS")?.unwrap_or_default();
     if rcs.contains("/etc/init.d/S??") {
         let early = format!("/etc/init.d/S{:02}stratuslab", early_number(tree)?);
         return Ok(Some(scripts(&early, "/etc/init.d/S95stratuslab")));
@@ -52,7 +53,7 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     if let Some(glue) = folder(tree)? {
         return Ok(Some(glue));
     }
-    let Some(table) = text_of(tree, TABLE)? else { return Ok(None) };
+    let Some(table) = file(tree, TABLE)? else { return Ok(None) };
     let Some(table) = with_lines(&table) else { return Ok(None) };
     let changed = vec![(Path::new(TABLE).to_owned(), table, false)];
     Ok(Some(Glue { changed, ..Glue::default() }))

@@ -7,6 +7,7 @@ use super::{busybox, openrc, rc_local, systemd, sysv, upstart};
 use crate::error::Result;
 use crate::guest::edits::Bench;
 use crate::guest::facts::Init;
+use crate::guest::inspect;
 use crate::guest::text;
 use crate::guest::tree::{Attributes, MAX_TEXT, NodeKind, Tree};
 
@@ -116,16 +117,5 @@ pub(super) fn is_executable(tree: &dyn Tree, path: &Path) -> Result<bool> {
 
 /// Whether `path` leads to a folder.
 pub(super) fn is_folder(tree: &dyn Tree, path: &str) -> Result<bool> {
-    let Some(real) = tree.resolve(Path::new(path))? else { return Ok(false) };
-    Ok(tree.node(&real)?.is_some_and(|node| node.kind == NodeKind::Dir))
-}
-
-/// Whether `path` leads to something.
-pub(super) fn exists(tree: &dyn Tree, path: &str) -> Result<bool> {
-    Ok(tree.resolve(Path::new(path))?.is_some())
-}
-
-/// The text of a configuration file.
-pub(super) fn text_of(tree: &dyn Tree, path: &str) -> Result<Option<String>> {
-    Ok(tree.read(Path::new(path), MAX_TEXT)?.map(|bytes| text::decode(&bytes)))
+    inspect::is(tree, path, NodeKind::Dir)
 }

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use super::glue::{EARLY, Glue, LATE, exists, is_folder};
+use super::glue::{EARLY, Glue, LATE, is_folder};
 use crate::error::Result;
+use crate::guest::inspect::exists;
 use crate::guest::tree::Tree;
 
 /// The program that runs a service. It was called runscript until OpenRC 0.13 (Gentoo).
@@ -42,7 +43,7 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
         glue.file(&script, content.replace("@RUN@", run), 0o755);
         let mut added = false;
         for runlevel in RUNLEVELS {
-            added |= exists(tree, &format!("/etc/runlevels/{runlevel}/{name}"))?;
+            added |= exists(tree, format!("/etc/runlevels/{runlevel}/{name}"))?;
         }
         if !added {
             glue.links.push((format!("/etc/runlevels/{runlevel}/{name}").into(), script));

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use super::glue::{Glue, is_folder, text_of};
+use super::glue::{Glue, is_folder};
 use crate::error::Result;
 use crate::guest::context::PROGRAM_PATH;
 use crate::guest::edits::Bench;
+use crate::guest::inspect::file;
 use crate::guest::text::{OUT, append};
 use crate::guest::tree::{Attributes, Tree};
 
@@ -21,7 +22,7 @@ const END: &str = "# stratuslab-one-context: end";
 /// What such a guest needs; `None` if it has no such script.
 pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     for path in SCRIPTS {
-        if let Some(text) = text_of(tree, path)? {
+        if let Some(text) = file(tree, path)? {
             let changed = vec![(path.into(), with_lines(&without_lines(&text)), true)];
             return Ok(Some(Glue { changed, ..Glue::default() }));
         }

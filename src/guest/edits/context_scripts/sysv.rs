@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::depend::{self, Place};
-use super::glue::{EARLY, Glue, LATE, exists, is_folder, text_of};
+use super::glue::{EARLY, Glue, LATE, is_folder};
 use crate::error::Result;
+use crate::guest::inspect::{exists, file};
 use crate::guest::tree::Tree;
 
 const EARLY_SCRIPT: &str = include_str!("../../context/glue/early.init");
@@ -73,7 +74,7 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
 /// in the order of their numbers, and only then the services that it watches (`/etc/runit/1` and
 /// `2` of its package, 2.1.2-54). `None` if stage 2 has none, or the administrator wants none.
 pub(super) fn by_runit(tree: &dyn Tree) -> Result<Option<Glue>> {
-    let stage = text_of(tree, "/etc/runit/2")?.unwrap_or_default();
+    let stage = file(tree, "/etc/runit/2")?.unwrap_or_default();
     let runs = |line: &str| !line.trim_start().starts_with('#') && line.contains("/etc/rc2.d");
     let other_boot =
         exists(tree, "/etc/runit/native.boot.run")? && is_folder(tree, "/etc/runit/boot-run")?;
@@ -170,11 +171,11 @@ fn suse(tree: &dyn Tree) -> Result<Option<Glue>> {
 /// a form that is not known.
 fn ordered(tree: &dyn Tree, glue: &mut Glue) -> Result<bool> {
     let mut known = true;
-    for (file, name, place) in
+    for (order, name, place) in
         [(".depend.boot", EARLY, EARLY_PLACE), (".depend.start", LATE, LATE_PLACE)]
     {
-        let path = format!("/etc/init.d/{file}");
-        match text_of(tree, &path)? {
+        let path = format!("/etc/init.d/{order}");
+        match file(tree, &path)? {
             // Without it, or with an empty one, the numbers count.
             None => {}
             Some(text) if text.is_empty() => {}

@@ -1,7 +1,8 @@
 //! Upstart: jobs, which are enabled by being there.
 
-use super::glue::{EARLY, Glue, LATE, exists, is_folder};
+use super::glue::{EARLY, Glue, LATE, is_folder};
 use crate::error::Result;
+use crate::guest::inspect::exists;
 use crate::guest::tree::Tree;
 
 const FOLDER: &str = "/etc/init";
@@ -13,7 +14,7 @@ pub(super) fn glue(tree: &dyn Tree) -> Result<Option<Glue>> {
     }
     // A task holds up the job whose start it waits for (init(5), "starting"). `networking` starts
     // when the local file systems are there; without it, `rc-sysinit` comes before all services.
-    let networking = exists(tree, &format!("{FOLDER}/networking.conf"))?;
+    let networking = exists(tree, format!("{FOLDER}/networking.conf"))?;
     let event = if networking { "starting networking" } else { "starting rc-sysinit" };
     let early = include_str!("../../context/glue/early.upstart").replace("@EVENT@", event);
     let mut glue = Glue { before_ssh: true, ..Glue::default() };

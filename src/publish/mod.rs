@@ -1,0 +1,14 @@
+//! Bringing an image to where others can get it: targets that store objects, and registries that
+//! know of them.
+//!
+//! ```text
+//! target.rs    the interface of every store
+//! ```
+//!
+//! A target is asked three things: what lies at a name, what it would do to store an object there,
+//! and to do it. It returns only when the object has its final name and was proved to be the one
+//! that was meant.
+
+mod target;
+
+pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};
