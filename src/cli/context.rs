@@ -5,8 +5,8 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::args::Args;
 use super::config::Site;
+use super::shape::Shape;
 use crate::error::{Error, Kind, Result};
 use crate::guest::context::{self, ContextScript};
 
@@ -33,8 +33,8 @@ fn given(typed: &[OsString], site: &Site, key: &str) -> Result<Vec<OsString>> {
 ///
 /// # Errors
 /// `Usage`, if a name is none or must not be set.
-pub(super) fn variables(args: &Args, site: &Site) -> Result<Vec<Variable>> {
-    let words = given(&args.context_var, site, "context_var")?;
+pub(super) fn variables(shape: &Shape, site: &Site) -> Result<Vec<Variable>> {
+    let words = given(&shape.context_var, site, "context_var")?;
     words.iter().map(|word| variable(word.as_bytes(), "--context-var")).collect()
 }
 
@@ -55,9 +55,9 @@ fn variable(word: &[u8], option: &str) -> Result<Variable> {
 ///
 /// # Errors
 /// `Usage`, and those of reading the files.
-pub(super) fn scripts(args: &Args, site: &Site) -> Result<Vec<ContextScript>> {
+pub(super) fn scripts(shape: &Shape, site: &Site) -> Result<Vec<ContextScript>> {
     let mut scripts: Vec<ContextScript> = Vec::new();
-    for word in given(&args.context_script, site, "context_script")? {
+    for word in given(&shape.context_script, site, "context_script")? {
         let (path, variables) = split(&word)?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let taken: Vec<_> = scripts.iter().map(|script| script.name.clone()).collect();

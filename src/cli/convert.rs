@@ -5,15 +5,12 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
-
-use super::args::{Args, Color, color_of_parser, wants_json, wants_stdout};
+use super::args::Args;
 use super::bar::Progress;
 use super::config::Site;
-use super::settings::{Manner, Mode, Settings, settle};
+use super::settings::{Manner, Mode, Settings, is_stdout, settle};
 use super::talk::Talk;
-use super::{guest, report, signals};
+use super::{guest, program, report, signals};
 use crate::control::Event;
 use crate::error::{Error, Kind, Result};
 use crate::guest::prepare::{Context, Wanted};
@@ -21,50 +18,14 @@ use crate::pipeline::{self, Control, Job, Outcome};
 
 /// The program.
 pub fn main() -> ExitCode {
-    signals::end_at_a_panic();
     let typed: Vec<OsString> = std::env::args_os().collect();
-    let parsed = Args::command().color(color_of_parser(&typed)).try_get_matches_from(&typed);
-    let args = match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
-        Ok(args) => args,
-        Err(error) => return not_parsed(&error, &typed),
-    };
-    let (site, site_error) = match Site::read() {
-        Ok(site) => (site, None),
-        Err(error) => (Site::default(), Some(error)),
-    };
-    let talk = Talk::new(Manner::of(&args, &site));
-    let result = match site_error {
-        Some(error) => Err(error),
-        None => settle(&args, &site).and_then(|settings| run(&settings, talk)),
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            talk.error(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
-    }
+    program::main::<Args>(&typed, manner, |args, site, talk| run(&settle(&args, site)?, talk))
 }
 
-/// Help and version are wanted; anything else is a usage error, in JSON if `--json` was typed.
-fn not_parsed(error: &clap::Error, typed: &[OsString]) -> ExitCode {
-    let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if wants_json(typed) && !wanted {
-        let manner = Manner {
-            color: Color::Never,
-            quiet: false,
-            verbose: false,
-            json: true,
-            stdout_taken: wants_stdout(typed),
-        };
-        let text = error.render().to_string();
-        let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
-        let usage = Error::new(Kind::Usage, "usage", message).remedy("see stratus-convert --help");
-        Talk::new(manner).error(&usage);
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(if wanted { 0 } else { Kind::Usage.exit_code() })
+fn manner(args: &Args, site: &Site) -> Manner {
+    let output = args.shape.output.as_deref();
+    let stdout_taken = is_stdout(output) && !args.check && !args.dry_run;
+    Manner::of(&args.talking, stdout_taken, site)
 }
 
 /// Runs every job. One job's error is the program's; of several, the others go on.

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{Args, Context as Word};
+use super::args::Context as Word;
 use super::config::Site;
 use super::settings::Mode;
+use super::shape::Shape;
 use super::size::human;
 use super::talk::printable;
 use crate::error::{Error, Kind, Result};
@@ -22,34 +23,34 @@ const MAX_KEYS: u64 = 1 << 20;
 ///
 /// # Errors
 /// `Usage` or `Config`, and those of reading the files that are named.
-pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
-    let context = match args.no_context {
+pub(super) fn wanted(shape: &Shape, site: &Site, mode: Mode) -> Result<Wanted> {
+    let context = match shape.no_context {
         true => Word::Off,
-        false => site.or(args.context, "context")?.unwrap_or(Word::Require),
+        false => site.or(shape.context, "context")?.unwrap_or(Word::Require),
     };
-    let added = names(&args.edit, site, "edit")?;
-    let left_out = names(&args.skip_edit, site, "skip_edit")?;
-    if let Some(both) = args.edit.iter().find(|name| args.skip_edit.contains(name)) {
+    let added = names(&shape.edit, site, "edit")?;
+    let left_out = names(&shape.skip_edit, site, "skip_edit")?;
+    if let Some(both) = shape.edit.iter().find(|name| shape.skip_edit.contains(name)) {
         let message = format!("the edit '{both}' is both asked for and left out");
         return Err(Error::new(Kind::Usage, "usage", message));
     }
     let edits = edits::chosen(&added, &left_out);
     let keys_wanted = edits.contains(&edits::authorized_key::EDIT.name);
-    if !args.authorized_key.is_empty() && !keys_wanted {
+    if !shape.authorized_key.is_empty() && !keys_wanted {
         let message = "--authorized-key gives a key that the edit 'authorized-keys', which is left \
                        out, would put into the guest";
         return Err(Error::new(Kind::Usage, "usage", message));
     }
-    let keys = if keys_wanted { keys(args, site)? } else { Vec::new() };
+    let keys = if keys_wanted { keys(shape, site)? } else { Vec::new() };
     let context_wanted = context != Word::Off && edits.contains(&edits::context_scripts::EDIT.name);
-    let context_given = !args.context_var.is_empty() || !args.context_script.is_empty();
+    let context_given = !shape.context_var.is_empty() || !shape.context_script.is_empty();
     if context_given && !context_wanted {
         let message = "--context-var and --context-script give something to the edit \
                        'context-scripts', which is left out";
         return Err(Error::new(Kind::Usage, "usage", message));
     }
     let (context_vars, context_scripts) = match context_wanted {
-        true => (super::context::variables(args, site)?, super::context::scripts(args, site)?),
+        true => (super::context::variables(shape, site)?, super::context::scripts(shape, site)?),
         false => Default::default(),
     };
     let defaults = Wanted::default();
@@ -60,10 +61,10 @@ pub(super) fn wanted(args: &Args, site: &Site, mode: Mode) -> Result<Wanted> {
             Word::Off => Context::Off,
         },
         edits,
-        root_volume: args.root_volume.clone(),
+        root_volume: shape.root_volume.clone(),
         options: EditOptions {
             authorized_keys: keys,
-            keep_passwords: args.keep_passwords,
+            keep_passwords: shape.keep_passwords,
             context_vars,
             context_scripts,
         },
@@ -96,8 +97,8 @@ fn names(typed: &[String], site: &Site, key: &str) -> Result<Vec<&'static str>> 
 }
 
 /// The public keys of all files, one line each.
-fn keys(args: &Args, site: &Site) -> Result<Vec<String>> {
-    let files = match (args.authorized_key.as_slice(), site.get::<PathBuf>("authorized_key")?) {
+fn keys(shape: &Shape, site: &Site) -> Result<Vec<String>> {
+    let files = match (shape.authorized_key.as_slice(), site.get::<PathBuf>("authorized_key")?) {
         ([], Some(file)) => vec![file],
         (files, _) => files.to_vec(),
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Align, Args, Checksums, Color, Compress, Level, ProgressForm, Threads};
 use super::config::Site;
 use super::guest;
+use super::shape::{Shape, Talking};
 use super::size::Size;
 use crate::disk::OpenOptions;
 use crate::error::{Error, Kind, Result};
@@ -43,19 +44,20 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    pub(super) fn of(args: &Args, site: &Site) -> Self {
+    /// `to_stdout`: whether standard output carries an image.
+    pub(super) fn of(talking: &Talking, to_stdout: bool, site: &Site) -> Self {
         let configured = site.get("color").ok().flatten();
         Manner {
-            color: args.color.or(configured).unwrap_or(Color::Auto),
-            quiet: args.quiet,
-            verbose: args.verbose > 0,
-            json: args.json,
-            stdout_taken: is_stdout(args.output.as_deref()) && !args.check && !args.dry_run,
+            color: talking.color.or(configured).unwrap_or(Color::Auto),
+            quiet: talking.quiet,
+            verbose: talking.verbose > 0,
+            json: talking.json,
+            stdout_taken: to_stdout,
         }
     }
 }
 
-fn is_stdout(output: Option<&Path>) -> bool {
+pub(super) fn is_stdout(output: Option<&Path>) -> bool {
     output.is_some_and(|path| path.as_os_str() == "-")
 }
 
@@ -75,9 +77,9 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
         Args { dry_run: true, .. } => Mode::DryRun,
         _ => Mode::Convert,
     };
-    site.or(args.color, "color")?;
-    let progress = site.or(args.progress, "progress")?.unwrap_or(ProgressForm::Auto);
-    let to_stdout = is_stdout(args.output.as_deref());
+    site.or(args.talking.color, "color")?;
+    let progress = site.or(args.talking.progress, "progress")?.unwrap_or(ProgressForm::Auto);
+    let to_stdout = is_stdout(args.shape.output.as_deref());
     if args.inputs.iter().any(|input| input.as_os_str() == "-") {
         return Err(usage("a disk is read by position: standard input cannot be one")
             .remedy("write it to a file first"));
@@ -85,35 +87,45 @@ pub(super) fn settle(args: &Args, site: &Site) -> Result<Settings> {
     if to_stdout && args.inputs.len() > 1 {
         return Err(usage("only one disk can go to standard output"));
     }
-    let jobs = jobs(args, site, mode)?;
+    let jobs = jobs(&args.inputs, &args.shape, args.salvage, site, mode)?;
     if !matches!(mode, Mode::Verify | Mode::ListEdits) {
         refuse_same_outputs(&jobs)?;
     }
     Ok(Settings { mode, jobs, to_stdout, progress })
 }
 
-fn jobs(args: &Args, site: &Site, mode: Mode) -> Result<Vec<Job>> {
-    let compression = match site.or(args.compress, "compress")?.unwrap_or(Compress::Gz) {
+/// The jobs that convert (or, by `mode`, verify) `inputs`.
+///
+/// # Errors
+/// `Usage` or `Config`.
+pub(super) fn jobs(
+    inputs: &[PathBuf],
+    shape: &Shape,
+    salvage: bool,
+    site: &Site,
+    mode: Mode,
+) -> Result<Vec<Job>> {
+    let compression = match site.or(shape.compress, "compress")?.unwrap_or(Compress::Gz) {
         Compress::Gz => Compression::Gz,
         Compress::None => Compression::None,
     };
-    let level: Option<Level> = site.or(args.level, "level")?;
-    let threads: Option<Threads> = site.or(args.threads, "threads")?;
-    let checkpoint: Option<Size> = site.or(args.checkpoint, "checkpoint")?;
-    let align: Option<Align> = site.or(args.align, "align")?;
-    let checksum: Option<Checksums> = site.or(args.checksum.clone(), "checksum")?;
+    let level: Option<Level> = site.or(shape.level, "level")?;
+    let threads: Option<Threads> = site.or(shape.threads, "threads")?;
+    let checkpoint: Option<Size> = site.or(shape.checkpoint, "checkpoint")?;
+    let align: Option<Align> = site.or(shape.align, "align")?;
+    let checksum: Option<Checksums> = site.or(shape.checksum.clone(), "checksum")?;
     let open = OpenOptions {
-        format: args.input_format,
-        parents: args.parent.clone(),
-        this_layer: args.this_layer,
-        salvage: args.salvage,
+        format: shape.input_format,
+        parents: shape.parent.clone(),
+        this_layer: shape.this_layer,
+        salvage,
         align: align.map(|size| size.0),
     };
-    let guest = guest::wanted(args, site, mode)?;
+    let guest = guest::wanted(shape, site, mode)?;
     let job = |input: &PathBuf| {
         let output = match mode {
             Mode::Verify => input.clone(),
-            _ => output_for(input, args.output.as_deref(), args.inputs.len(), compression)?,
+            _ => output_for(input, shape.output.as_deref(), inputs.len(), compression)?,
         };
         let defaults = Job::new(input, output);
         Ok(Job {
@@ -123,14 +135,14 @@ fn jobs(args: &Args, site: &Site, mode: Mode) -> Result<Vec<Job>> {
             checksums: checksum.clone().map_or(defaults.checksums, |list| list.0),
             checkpoint: checkpoint.map_or(defaults.checkpoint, |size| size.0),
             threads: threads.map_or(defaults.threads, |threads| threads.0),
-            force: args.force,
-            restart: args.restart,
+            force: shape.force,
+            restart: shape.restart,
             guest: guest.clone(),
             input: defaults.input,
             output: defaults.output,
         })
     };
-    args.inputs.iter().map(job).collect()
+    inputs.iter().map(job).collect()
 }
 
 fn output_for(
@@ -155,7 +167,9 @@ fn output_for(
     }
 }
 
-fn refuse_same_outputs(jobs: &[Job]) -> Result<()> {
+/// # Errors
+/// `Usage` if two jobs have one output.
+pub(super) fn refuse_same_outputs(jobs: &[Job]) -> Result<()> {
     for (i, job) in jobs.iter().enumerate() {
         if let Some(other) = jobs[..i].iter().find(|other| other.output == job.output) {
             return Err(usage(format!(

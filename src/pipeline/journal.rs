@@ -1,17 +1,13 @@
 //! The journal of unfinished work: JSON lines, appended and synced, each with a checksum.
 //!
-//! A line is one object whose last member is `"crc"`, the CRC-32 of all that stands before it.
-//! A line that a crash tore has no valid checksum and is dropped. The checksum matters for more
-//! than torn lines: a digest accepts any words as its state.
-//!
 //! Rule of writing: what a line says about the image is on the disk before the line is.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::lines::{self, Lines};
 use super::place::{self, Place};
 use crate::digest;
 use crate::disk::Damage;
@@ -19,8 +15,6 @@ use crate::error::{Error, Kind, Result};
 
 /// Version of the journal's form.
 const FORMAT: u32 = 1;
-/// No line is longer: the longest tell of a hundred thousand damaged ranges.
-const MAX_LINE: u64 = 64 << 20;
 
 /// What begins a journal: which work this is. Two runs do the same work if these are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,42 +86,26 @@ pub enum Line {
 
 /// An open journal.
 #[derive(Debug)]
-pub struct Journal {
-    file: File,
-    path: PathBuf,
-}
+pub struct Journal(Lines);
 
 impl Journal {
     /// Begins a new journal with its first line, synced together with its name.
     pub fn create(place: &Place, work: &Work) -> Result<Self> {
-        let path = place.journal();
-        place::remove_if_there(&path)?;
-        let file = place::create_new(&path).map_err(|e| place::cannot_create(&path, e))?;
-        let mut journal = Journal { file, path };
+        let mut journal = Journal(Lines::create(&place.journal())?);
         journal.append(&Line::Run(work.clone()))?;
-        let synced = File::open(&place.state).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| place::failed("folder-sync", "cannot sync", &place.state, e))?;
+        crate::files::sync_folder(&place.state)?;
         place.sync_folder()?;
         Ok(journal)
     }
 
     /// Opens the journal of an earlier run to go on behind its last good line.
     pub fn reopen(place: &Place, good_len: u64) -> Result<Self> {
-        let path = place.journal();
-        let failed = |e| place::failed("journal-open", "cannot open the journal", &path, e);
-        let mut file = place::open_existing(&path).map_err(failed)?;
-        file.set_len(good_len)
-            .and_then(|()| std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)))
-            .map_err(failed)?;
-        Ok(Journal { file, path })
+        Lines::reopen(&place.journal(), good_len).map(Journal)
     }
 
     /// Appends a line and syncs it.
     pub fn append(&mut self, line: &Line) -> Result<()> {
-        let failed = |e| place::failed("journal-write", "cannot write the journal", &self.path, e);
-        let text = encode(line).map_err(|e| failed(e.into()))?;
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(failed)
+        self.0.append(line)
     }
 }
 
@@ -166,23 +144,10 @@ pub fn read(path: &Path) -> Result<Option<History>> {
 
 impl History {
     /// Takes the good lines at the beginning of `journal`, holding one at a time.
-    pub fn read(mut journal: impl BufRead) -> io::Result<Self> {
+    pub fn read(journal: impl BufRead) -> io::Result<Self> {
         let mut history = History::default();
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let len = journal.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes)?;
-            if len == 0 {
-                return Ok(history);
-            }
-            let line = bytes.strip_suffix(b"\n").and_then(decode);
-            let whole = line.is_some();
-            if !line.is_some_and(|line| history.take(line)) {
-                history.damaged = whole || !journal.fill_buf()?.is_empty();
-                return Ok(history);
-            }
-            history.good_len += len as u64;
-        }
+        let good = lines::read(journal, |line| history.take(line))?;
+        Ok(History { good_len: good.len, damaged: good.damaged, ..history })
     }
 
     /// Whether `line` makes sense here.
@@ -198,25 +163,9 @@ impl History {
     }
 }
 
-fn encode(line: &Line) -> serde_json::Result<String> {
-    let mut text = serde_json::to_string(line)?;
-    text.pop();
-    let crc = crc32fast::hash(text.as_bytes());
-    Ok(format!("{text},\"crc\":\"{crc:08x}\"}}\n"))
-}
-
-fn decode(line: &[u8]) -> Option<Line> {
-    let text = std::str::from_utf8(line).ok()?;
-    let (body, crc) = text.rsplit_once(",\"crc\":\"")?;
-    let crc = u32::from_str_radix(crc.strip_suffix("\"}")?, 16).ok()?;
-    if crc != crc32fast::hash(body.as_bytes()) {
-        return None;
-    }
-    serde_json::from_str(&format!("{body}}}")).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::lines::encode;
     use super::*;
 
     fn read(journal: &[u8]) -> History {

@@ -6,7 +6,7 @@
 //! plan.rs      what is there already, what is to do
 //! space.rs     how much room it needs
 //! export.rs    the one pass            segments.rs, workers.rs, digester.rs, sink.rs, gzip/
-//! commit.rs    checkpoints             journal.rs
+//! commit.rs    checkpoints             journal.rs, lines.rs
 //! place.rs     names and renames       lock.rs
 //! record.rs    what the image is       verify.rs reads it again
 //! ```
@@ -17,6 +17,7 @@ mod export;
 pub mod gzip;
 mod job;
 pub mod journal;
+mod lines;
 mod lock;
 mod opened;
 pub mod place;
