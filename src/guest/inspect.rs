@@ -30,7 +30,7 @@ use crate::disk::Warning;
 use crate::error::Result;
 pub use bus::{disks_bus, proved_bus};
 pub use mounts::{Absent, Mounts, mounts};
-pub use root::{Candidate, choose_root, is_root};
+pub use root::{Candidate, DATA_DISK, choose_root, is_root};
 pub use services::cloud_init;
 
 /// What the guest on these file systems is.

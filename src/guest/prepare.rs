@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::edits::{self, Change, EditOptions};
 use super::facts::Facts;
+use super::inspect::DATA_DISK;
 use super::verdict::Finding;
 use crate::digest::hex;
 use crate::disk::overlay::{Budget, Edited, Limits, over_time};
@@ -121,7 +122,10 @@ pub fn prepare(
     match watched(disk, wanted, stopped) {
         Err(error) if wanted.context == Context::Try && is_refusal(&error) => {
             let message = format!("the guest was not prepared for the cloud: {error}");
-            let warnings = vec![Warning::new("guest-unprepared", message)];
+            let mut warnings = vec![Warning::new("guest-unprepared", message)];
+            if error.code() == DATA_DISK {
+                warnings.push(Warning::new("data-disk", "no system is on it: it is a data disk"));
+            }
             Ok((None, Report { warnings, ..Report::default() }))
         }
         result => result,

@@ -69,6 +69,9 @@ impl Candidate {
     }
 }
 
+/// Code of the error for a disk without a system, all of whose volumes were looked into.
+pub const DATA_DISK: &str = "guest-none";
+
 /// Whether this file system is a guest's root: it has `/etc/fstab`, and something that names a
 /// distribution or starts one.
 pub fn is_root(tree: &dyn Tree) -> Result<bool> {
@@ -94,7 +97,7 @@ pub fn is_root(tree: &dyn Tree) -> Result<bool> {
 /// several the one that the boot menus name, if they all name the same.
 ///
 /// # Errors
-/// `Unsupported`, `guest-no-root`: there is no guest. `Refused`, `guest-root-ambiguous`: there are
+/// `Unsupported`, `guest-no-root` or [`DATA_DISK`]: there is no guest. `Refused`, `guest-root-ambiguous`: there are
 /// several. `Refused`, `guest-root-unknown`: `wanted` is not there or is no guest's root.
 pub fn choose_root(candidates: &[Candidate], wanted: Option<&str>) -> Result<usize> {
     let roots: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.root).collect();
@@ -134,7 +137,13 @@ fn none(candidates: &[Candidate]) -> Error {
         "no guest found: no readable volume (ext2, ext3, ext4) has /etc/fstab and a distribution; {}",
         listed(candidates.iter())
     );
-    Error::new(Kind::Unsupported, "guest-no-root", message)
+    // Whatever is on it was looked into: nothing starts from this disk.
+    let seen = |c: &Candidate| {
+        c.refused.is_none() && (c.filesystem.starts_with("ext") || c.filesystem == "swap")
+    };
+    let all_seen = !candidates.is_empty() && candidates.iter().all(seen);
+    let code = if all_seen { DATA_DISK } else { "guest-no-root" };
+    Error::new(Kind::Unsupported, code, message)
         .remedy("convert the disk as it is with --no-context")
 }
 
