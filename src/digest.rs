@@ -74,6 +74,13 @@ pub struct DigestSet {
     chains: Vec<Chain>,
 }
 
+/// SHA-256 of a few bytes, in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
 impl DigestSet {
     /// A set at the start of a stream. The order and repetition of `algorithms` do not matter.
     #[must_use]

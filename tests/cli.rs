@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::vdi::{Block, Vdi};
-use common::{PROGRAM, folder, judge, names, noise, stratus, testdata};
+use common::{PROGRAM, PUBLISH, folder, judge, names, noise, testdata};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,6 +33,7 @@ struct Dialogue {
 struct Run {
     change: Vec<String>,
     args: Vec<String>,
+    publish: Option<Vec<String>>,
     env: BTreeMap<String, String>,
     shell: Option<String>,
     terminal: bool,
@@ -53,6 +54,7 @@ impl Default for Run {
         Run {
             change: Vec::new(),
             args: Vec::new(),
+            publish: None,
             env: BTreeMap::new(),
             shell: None,
             terminal: false,
@@ -138,8 +140,12 @@ impl Run {
                 terminal
             }
             None => {
-                let mut command = stratus(folder);
-                command.args(self.args.iter().map(|arg| raw(&arg.replace("{dir}", &text(folder)))));
+                let (program, args) = match &self.publish {
+                    Some(args) => (PUBLISH, args),
+                    None => (PROGRAM, &self.args),
+                };
+                let mut command = clean(Command::new(program), folder);
+                command.args(args.iter().map(|arg| raw(&arg.replace("{dir}", &text(folder)))));
                 command
             }
         };
@@ -217,7 +223,7 @@ fn check_json(
 fn clean(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.env("HOME", folder).env("XDG_CONFIG_HOME", folder.join("no-config"));
-    command.env("STRATUS", PROGRAM).env("TERM", "xterm");
+    command.env("STRATUS", PROGRAM).env("PUBLISH", PUBLISH).env("TERM", "xterm");
     command
 }
 

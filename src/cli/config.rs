@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 
-/// The options that can be set this way.
-const KEYS: [&str; 14] = [
+/// The options that can be set this way: those of converting, those of publishing, and what is known
+/// of the embedded market.
+const KEYS: [&str; 40] = [
     "compress",
     "level",
     "context",
@@ -23,10 +24,44 @@ const KEYS: [&str; 14] = [
     "threads",
     "progress",
     "color",
+    "repository",
+    "marketplace",
+    "verify",
+    "p12_cert",
+    "p12_alias",
+    "key",
+    "cert",
+    "password_file",
+    "password_command",
+    "email",
+    "signature",
+    "author",
+    "tag",
+    "type",
+    "kind",
+    "hypervisor",
+    "inbound_port",
+    "valid_days",
+    "retries",
+    "limit_upload",
+    "ca_file",
+    "client_cert",
+    "user",
+    "disks_bus",
+    "market_base_url",
+    "market_data",
 ];
 
-/// The tables of the other programs of this package.
-const OTHERS: [&str; 2] = ["market", "publish"];
+/// A table of the file, and what stands before its keys in [`KEYS`].
+const TABLES: [(&str, &str); 2] = [("publish", ""), ("market", "market_")];
+
+/// The variables of StratusLab's client, which count last.
+const OLD: [(&str, &str); 4] = [
+    ("repository", "STRATUSLAB_APPREPO_ENDPOINT"),
+    ("user", "STRATUSLAB_APPREPO_USERNAME"),
+    ("marketplace", "STRATUSLAB_MARKETPLACE_ENDPOINT"),
+    ("p12_cert", "STRATUSLAB_P12_CERTIFICATE"),
+];
 
 /// Settings from outside the command line.
 #[derive(Debug, Default)]
@@ -54,10 +89,16 @@ impl Site {
                 site.values.insert(key, (value, format!("the variable {variable}")));
             }
         }
+        for (key, variable) in OLD {
+            let value = std::env::var(variable).unwrap_or_default();
+            if !value.is_empty() && !site.values.contains_key(key) {
+                site.values.insert(key, (value, format!("the variable {variable}")));
+            }
+        }
         Ok(site)
     }
 
-    fn take_file(&mut self, path: &std::path::Path) -> Result<()> {
+    fn take_file(&mut self, path: &Path) -> Result<()> {
         let bad = |message: String| {
             Error::new(Kind::Config, "config-file", message)
                 .at(path)
@@ -67,20 +108,37 @@ impl Site {
             .map_err(|e| bad("cannot read the config file".to_owned()).because(e))?;
         let table: toml::Table = text.parse().map_err(|e| bad(format!("this is not TOML: {e}")))?;
         for (name, value) in table {
-            // A table belongs to another program of this package.
-            if value.is_table() && OTHERS.contains(&name.as_str()) {
-                continue;
+            match (value, TABLES.iter().find(|(table, _)| *table == name)) {
+                (toml::Value::Table(inner), Some((_, before))) => {
+                    for (name, value) in inner {
+                        self.take(&format!("{before}{name}"), value, path).map_err(bad)?;
+                    }
+                }
+                (value, _) => self.take(&name, value, path).map_err(bad)?,
             }
-            let key = KEYS.into_iter().find(|key| *key == name);
-            let key = key.ok_or_else(|| bad(format!("the key '{name}' is not known")))?;
-            let value = match value {
-                toml::Value::String(text) => text,
-                toml::Value::Integer(number) => number.to_string(),
-                _ => return Err(bad(format!("the value of '{name}' is no text and no number"))),
-            };
-            self.values.insert(key, (value, path.display().to_string()));
         }
         Ok(())
+    }
+
+    fn take(&mut self, name: &str, value: toml::Value, path: &Path) -> Result<(), String> {
+        let known = KEYS.into_iter().find(|key| *key == name);
+        let key = known.ok_or_else(|| format!("the key '{name}' is not known"))?;
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            _ => return Err(format!("the value of '{name}' is no text and no number")),
+        };
+        self.values.insert(key, (value, path.display().to_string()));
+        Ok(())
+    }
+
+    /// The old variables that count, because nothing newer says anything.
+    pub(super) fn old_variables(&self) -> Vec<&'static str> {
+        let place = |variable: &str| format!("the variable {variable}");
+        let counts = |(key, variable): &(&str, &str)| {
+            self.values.get(key).is_some_and(|(_, from)| *from == place(variable))
+        };
+        OLD.iter().filter(|old| counts(old)).map(|(_, variable)| *variable).collect()
     }
 
     /// The flag, if it was given, else the value of `key`, which then has to be a good one.
@@ -113,7 +171,23 @@ impl Site {
 }
 
 fn config_path() -> Option<PathBuf> {
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("config.toml"))
+}
+
+/// Our folder below one of the XDG base directories: by its variable, else below the home.
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let folder = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
-    Some(folder.join("stratus").join("config.toml"))
+    let folder = absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))?;
+    Some(folder.join("stratus"))
+}
+
+/// Where what belongs to the user lies: `$XDG_DATA_HOME/stratus`.
+///
+/// # Errors
+/// `Config` if neither that nor `HOME` is set.
+pub(super) fn data_folder() -> Result<PathBuf> {
+    xdg("XDG_DATA_HOME", ".local/share").ok_or_else(|| {
+        Error::new(Kind::Config, "no-home", "neither XDG_DATA_HOME nor HOME names a folder")
+            .remedy("set one of them")
+    })
 }

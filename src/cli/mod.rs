@@ -6,6 +6,7 @@
 //! guest.rs     the same for the guest: what is wanted, and what is said of it
 //! program.rs   parse, run, exit code
 //! convert.rs   stratus-convert
+//! publish/     stratus-publish
 //! talk.rs      where words go: results to stdout, talk to stderr, JSON where asked for
 //! bar.rs       progress: a bar, plain lines, or JSON events
 //! ```
@@ -17,6 +18,7 @@ mod context;
 pub mod convert;
 mod guest;
 mod program;
+pub mod publish;
 mod report;
 mod settings;
 mod shape;

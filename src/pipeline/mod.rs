@@ -9,6 +9,7 @@
 //! commit.rs    checkpoints             journal.rs, lines.rs
 //! place.rs     names and renames       lock.rs
 //! record.rs    what the image is       verify.rs reads it again
+//! publish/     the image goes to a store, its manifest to a marketplace
 //! ```
 
 mod commit;
@@ -23,6 +24,7 @@ mod opened;
 pub mod place;
 pub mod plan;
 mod pool;
+pub mod publish;
 pub mod record;
 mod segments;
 mod sink;
@@ -374,9 +376,7 @@ pub(crate) fn fingerprint(work: &Work) -> Result<String> {
     let text = serde_json::to_string(work).map_err(|e| {
         Error::new(Kind::Internal, "fingerprint", "cannot encode").because(e.into())
     })?;
-    let mut digest = DigestSet::new(&[Algorithm::Sha256]);
-    digest.update(text.as_bytes());
-    Ok(digest.finish().remove(&Algorithm::Sha256).unwrap_or_default())
+    Ok(crate::digest::sha256(text.as_bytes()))
 }
 
 /// Gives image and record their names and removes what only unfinished work needs.

@@ -1,5 +1,6 @@
 //! Reads an image again and compares it with what is known about it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -48,6 +49,15 @@ pub fn file_matches(path: &Path, record: &Record, control: &Control) -> Result<(
         return Err(mismatch(path, "file-sha256", message));
     }
     Ok(())
+}
+
+/// SHA-256 of the file at `path`, for an image whose record has none.
+///
+/// # Errors
+/// Those of reading; `Interrupted`.
+pub fn file_digest(path: &Path, control: &Control) -> Result<String> {
+    let file = place::open_regular(path).map_err(read_failed(path))?;
+    file_sha256(path, file, u64::MAX, control)
 }
 
 fn compare_crc(path: &Path, crc: u32, record: &Record) -> Result<()> {
@@ -161,6 +171,18 @@ fn sparse_crc(file: &File, path: &Path, len: u64, control: &Control) -> Result<u
 /// # Errors
 /// `Missing` without image or record, `Mismatch` for any difference.
 pub fn verify(path: &Path, control: &Control) -> Result<Record> {
+    verify_and_digest(path, &[], control).map(|(record, _)| record)
+}
+
+/// As [`verify`], and returns the raw image's digests: those of the record, and those of `also`.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_and_digest(
+    path: &Path,
+    also: &[Algorithm],
+    control: &Control,
+) -> Result<(Record, BTreeMap<String, String>)> {
     // A symlink that the user names is followed to where image and record lie together.
     let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
     let path = target.as_deref().unwrap_or(path);
@@ -172,19 +194,16 @@ pub fn verify(path: &Path, control: &Control) -> Result<Record> {
     let data = record.file.bytes;
     control.progress.event(&Event::Begin { stage: "verify", data, empty, from: 0 });
     let result = match record.file.compression.as_str() {
-        "gz" => verify_gzip(path, file, &record, control),
-        "none" => verify_raw(path, file, &record, control),
+        "gz" => verify_gzip(path, file, &record, also, control),
+        "none" => verify_raw(path, file, &record, also, control),
         other => Err(mismatch(path, "record-compression", format!("unknown packing '{other}'"))),
     };
     control.progress.event(&Event::End);
-    result.map(|()| record)
+    result.map(|digests| (record, digests))
 }
 
 /// The algorithms that a record has digests of.
-fn algorithms(
-    path: &Path,
-    digests: &std::collections::BTreeMap<String, String>,
-) -> Result<Vec<Algorithm>> {
+fn algorithms(path: &Path, digests: &BTreeMap<String, String>) -> Result<Vec<Algorithm>> {
     let unknown = |name: &String| {
         mismatch(
             path,
@@ -198,11 +217,11 @@ fn algorithms(
 fn compare(
     path: &Path,
     what: &str,
-    found: DigestSet,
-    promised: &std::collections::BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+    promised: &BTreeMap<String, String>,
 ) -> Result<()> {
-    for (algorithm, hex) in super::record::named(&found.finish()) {
-        let expected = promised.get(&algorithm).map_or("nothing", String::as_str);
+    for (algorithm, expected) in promised {
+        let hex = found.get(algorithm).map_or("nothing", String::as_str);
         if hex != expected {
             let message = format!("the {algorithm} of {what} is {hex}, its record says {expected}");
             return Err(mismatch(path, "digest", message));
@@ -211,12 +230,19 @@ fn compare(
     Ok(())
 }
 
-fn verify_raw(path: &Path, file: File, record: &Record, control: &Control) -> Result<()> {
+fn verify_raw(
+    path: &Path,
+    file: File,
+    record: &Record,
+    also: &[Algorithm],
+    control: &Control,
+) -> Result<BTreeMap<String, String>> {
     if record.raw.bytes != record.file.bytes {
         return Err(mismatch(path, "record-sizes", "the record contradicts itself about the size"));
     }
     let mut all = algorithms(path, &record.raw.digests)?;
     all.extend(algorithms(path, &record.file.digests)?);
+    all.extend(also);
     let mut digests = DigestSet::new(&all);
     let mut crc = crc32fast::Hasher::new();
     read_chunks(path, file, control, |chunk| {
@@ -225,8 +251,9 @@ fn verify_raw(path: &Path, file: File, record: &Record, control: &Control) -> Re
         Ok(())
     })?;
     compare_crc(path, crc.finalize(), record)?;
-    let promised = record.raw.digests.iter().chain(&record.file.digests);
-    compare(path, "the image", digests, &promised.map(|(a, h)| (a.clone(), h.clone())).collect())?;
+    let found = super::record::named(&digests.finish());
+    compare(path, "the image", &found, &record.raw.digests)?;
+    compare(path, "the image", &found, &record.file.digests)?;
     // Where both list one algorithm they must agree, or one of them is wrong.
     let contradicts = |(name, hex): (&String, &String)| {
         record.file.digests.get(name).is_some_and(|other| other != hex)
@@ -234,13 +261,20 @@ fn verify_raw(path: &Path, file: File, record: &Record, control: &Control) -> Re
     if record.raw.digests.iter().any(contradicts) {
         return Err(mismatch(path, "record-digest", "the record contradicts itself"));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Reads, unpacks, and hashes the raw image on a second thread.
-fn verify_gzip(path: &Path, file: File, record: &Record, control: &Control) -> Result<()> {
+fn verify_gzip(
+    path: &Path,
+    file: File,
+    record: &Record,
+    also: &[Algorithm],
+    control: &Control,
+) -> Result<BTreeMap<String, String>> {
     let mut file_digests = DigestSet::new(&algorithms(path, &record.file.digests)?);
-    let mut raw_digests = DigestSet::new(&algorithms(path, &record.raw.digests)?);
+    let raw = [&algorithms(path, &record.raw.digests)?, also].concat();
+    let mut raw_digests = DigestSet::new(&raw);
     let (chunks, to_hash) = sync_channel::<Vec<u8>>(8);
     std::thread::scope(|scope| {
         let hashing = scope.spawn(|| {
@@ -258,8 +292,11 @@ fn verify_gzip(path: &Path, file: File, record: &Record, control: &Control) -> R
         result.and_then(|()| member.end())
     })
     .and_then(|crc| compare_crc(path, crc, record))?;
-    compare(path, "the file", file_digests, &record.file.digests)?;
-    compare(path, "the raw image", raw_digests, &record.raw.digests)
+    let (file, raw) = (file_digests.finish(), raw_digests.finish());
+    compare(path, "the file", &super::record::named(&file), &record.file.digests)?;
+    let raw = super::record::named(&raw);
+    compare(path, "the raw image", &raw, &record.raw.digests)?;
+    Ok(raw)
 }
 
 /// Hands on all of `file`, and tells how far it is.

@@ -17,6 +17,9 @@ pub use tempfile::TempDir;
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_stratus-convert");
 
+/// The program that publishes.
+pub const PUBLISH: &str = env!("CARGO_BIN_EXE_stratus-publish");
+
 /// A file of `testdata/`.
 pub fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)

@@ -1,0 +1,471 @@
+//! What can be typed after `stratus-publish`.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args as Options, Parser, Subcommand};
+
+use crate::cli::shape::{Shape, Talking};
+use crate::cli::size::Size;
+
+/// Bring an image to a repository, prove it there, sign its metadata, register it
+///
+/// INPUT is an image that stratus-convert made, or anything that stratus-convert takes, which is
+/// converted first. An interrupted run is continued by typing the same command again.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stratus-publish",
+    version,
+    max_term_width = 80,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_long_help = AFTER_HELP
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+
+    /// The images, or the disks to convert and publish
+    #[arg(value_name = "INPUT", required = true)]
+    pub(super) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+
+    #[command(flatten)]
+    pub(super) signing: Signing,
+
+    #[command(flatten)]
+    pub(super) describing: Describing,
+
+    #[command(flatten)]
+    pub(super) transport: Transport,
+
+    #[command(flatten)]
+    pub(super) shape: Shape,
+
+    /// Only say what would be done, every request that changes something; change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// What is done besides publishing.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build, sign, validate, show and verify manifests
+    Metadata {
+        #[command(subcommand)]
+        command: Metadata,
+    },
+    /// Tell a marketplace that an image must not be used any more
+    Deprecate(Box<Deprecate>),
+    /// Make a key and a certificate to sign with
+    Keygen(Keygen),
+}
+
+/// `stratus-publish metadata`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Metadata {
+    /// Build the manifest of an image, not signed yet
+    Build(Box<Build>),
+    /// Sign a manifest, in place unless -o names another file
+    Sign(Box<Sign>),
+    /// Say of each stage (schema, constraints, rdf, signature) whether a manifest passes it
+    Validate(Files),
+    /// Show what a manifest says
+    Show(Files),
+    /// Compare an image with a manifest: the signature, the size, every checksum
+    Verify(Box<Verify>),
+}
+
+/// `metadata build`.
+#[derive(Debug, Options)]
+pub(super) struct Build {
+    /// The image, with its record beside it
+    pub(super) image: PathBuf,
+    /// The manifest to write; - is standard output (default: NAME.xml beside the image)
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// The public URL of the image
+    #[arg(long, value_name = "URL")]
+    pub(super) location: Option<String>,
+    #[command(flatten)]
+    pub(super) describing: Describing,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// `metadata sign`.
+#[derive(Debug, Options)]
+pub(super) struct Sign {
+    /// The manifest
+    pub(super) file: PathBuf,
+    /// The signed manifest; - is standard output (default: FILE itself)
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// `metadata validate`, `metadata show`.
+#[derive(Debug, Options)]
+pub(super) struct Files {
+    /// The manifests
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// `metadata verify`.
+#[derive(Debug, Options)]
+pub(super) struct Verify {
+    /// The manifest
+    pub(super) file: PathBuf,
+    /// The image: a file, or its URL
+    #[arg(value_name = "IMAGE|URL")]
+    pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) transport: Transport,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// `deprecate`.
+#[derive(Debug, Options)]
+pub(super) struct Deprecate {
+    /// The image's identifier, 27 characters
+    #[arg(value_name = "IDENTIFIER", allow_hyphen_values = true)]
+    pub(super) identifier: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    /// The marketplace (default: the configured one, else the embedded one)
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) marketplace: Option<String>,
+    #[command(flatten)]
+    pub(super) signing: Signing,
+    #[command(flatten)]
+    pub(super) transport: Transport,
+    /// Only say what would be sent
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// `keygen`.
+#[derive(Debug, Options)]
+pub(super) struct Keygen {
+    /// The name in the certificate
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+    /// The e-mail address in the certificate
+    #[arg(long, value_name = "EMAIL")]
+    pub(super) email: String,
+    /// The file: .pem for PEM without a password, else PKCS#12 with one (default: cert.p12)
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Days that the certificate is valid
+    #[arg(long, value_name = "N", default_value_t = 365)]
+    pub(super) days: u32,
+    #[command(flatten)]
+    pub(super) password: Password,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) talking: Talking,
+}
+
+/// Where things go.
+#[derive(Clone, Debug, Options)]
+pub(super) struct Place {
+    /// Where the image goes: an http(s) URL (WebDAV or plain PUT), a folder or file:// URL
+    ///
+    /// Without it, and if none is configured: the embedded market's folder.
+    #[arg(long, value_name = "URL")]
+    pub(super) repository: Option<String>,
+
+    /// Register signed metadata there
+    ///
+    /// The next word is the URL only if it begins with http:// or https://. Without a URL: the
+    /// configured one, else the embedded market.
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(super) marketplace: Option<String>,
+
+    /// The image's public URL, where it differs from the one that it is stored at
+    #[arg(long, value_name = "URL")]
+    pub(super) location: Option<String>,
+
+    /// How much of what is stored is read back: full (default), tail or none
+    #[arg(long, value_name = "full|tail|none")]
+    pub(super) verify: Option<ReadBack>,
+}
+
+/// Who signs.
+#[derive(Clone, Debug, Options)]
+pub(super) struct Signing {
+    /// The endorser's key and certificate, PKCS#12
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "cert"])]
+    pub(super) p12_cert: Option<PathBuf>,
+
+    /// Which key of a PKCS#12 file with several
+    #[arg(long, value_name = "NAME")]
+    pub(super) p12_alias: Option<String>,
+
+    /// The endorser's key, PEM; the certificate may be in the same file
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+
+    /// The endorser's certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) password: Password,
+
+    /// The endorser's e-mail address, if the certificate has none
+    #[arg(long, value_name = "EMAIL")]
+    pub(super) email: Option<String>,
+
+    /// stratuslab (rsa-sha1, what StratusLab's servers want) or modern (rsa-sha256)
+    #[arg(long, value_name = "stratuslab|modern")]
+    pub(super) signature: Option<crate::metadata::signature::Profile>,
+}
+
+/// Where the password of the endorser's key is. Never on the command line: every user of the machine
+/// can see that.
+#[derive(Clone, Debug, Options)]
+pub(super) struct Password {
+    /// A file whose first line is the password of the endorser's key
+    #[arg(long, value_name = "FILE", conflicts_with = "password_command")]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// A command that prints the password of the endorser's key
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) password_command: Option<OsString>,
+}
+
+/// What is said of the image. What the guest tells is filled in.
+#[derive(Clone, Debug, Options)]
+pub(super) struct Describing {
+    /// A line for lists (default: the guest's full name)
+    #[arg(long, value_name = "TEXT")]
+    pub(super) title: Option<String>,
+
+    /// A longer text
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+
+    /// Who made the image
+    #[arg(long, value_name = "NAME")]
+    pub(super) author: Option<String>,
+
+    /// A name by which the endorser's newest image is found
+    #[arg(long, value_name = "NAME")]
+    pub(super) tag: Option<String>,
+
+    /// base (default) or grid, as StratusLab sorts appliances
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) type_: Option<String>,
+
+    /// machine or disk (default: by what is on the disk)
+    #[arg(long, value_name = "machine|disk")]
+    pub(super) kind: Option<Kind>,
+
+    /// The operating system, such as debian (default: what the guest says)
+    #[arg(long, value_name = "NAME")]
+    pub(super) os: Option<String>,
+
+    /// Its version (default: what the guest says)
+    #[arg(long, value_name = "VERSION")]
+    pub(super) os_version: Option<String>,
+
+    /// Its architecture (default: what the guest says)
+    #[arg(long, value_name = "ARCH")]
+    pub(super) os_arch: Option<String>,
+
+    /// The image's own version (default: 1.0)
+    #[arg(long, value_name = "VERSION")]
+    pub(super) image_version: Option<String>,
+
+    /// The bus of the disk: virtio, scsi, sata or ide (default: what the guest can start from)
+    #[arg(long, value_name = "BUS")]
+    pub(super) disks_bus: Option<Bus>,
+
+    /// The hypervisor (default: kvm; repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub(super) hypervisor: Vec<String>,
+
+    /// A port that the cloud should let in; 0 is all (repeatable)
+    #[arg(long, value_name = "PORT")]
+    pub(super) inbound_port: Vec<u16>,
+
+    /// Days from the signature on that the metadata is valid (default: 180)
+    #[arg(long, value_name = "N")]
+    pub(super) valid_days: Option<Days>,
+}
+
+/// How to talk to servers.
+#[derive(Clone, Debug, Options)]
+pub(super) struct Transport {
+    /// How often something is tried again that failed for a while: a number, or infinite
+    #[arg(long, value_name = "N|infinite")]
+    pub(super) retries: Option<crate::publish::http::Retries>,
+
+    /// Bytes a second to send at most, such as 2M
+    #[arg(long, value_name = "SIZE")]
+    pub(super) limit_upload: Option<Size>,
+
+    /// Certificates of authorities to trust besides the system's, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// The certificate to show to servers, PEM with its key
+    #[arg(long, value_name = "FILE")]
+    pub(super) client_cert: Option<PathBuf>,
+
+    /// The user at the repository; the password is in ~/.netrc ($NETRC) or STRATUS_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+}
+
+const AFTER_HELP: &str = "\
+What a site wants to set once can stand in the environment or in
+$XDG_CONFIG_HOME/stratus/config.toml: STRATUS_REPOSITORY or repository, and
+likewise marketplace, verify, p12_cert, p12_alias, key, cert, password_file,
+password_command, email, signature, author, tag, type, kind, hypervisor,
+inbound_port, valid_days, retries, limit_upload, ca_file, client_cert, user, and
+all of stratus-convert's. The embedded market: [market] data and base_url, or
+STRATUS_MARKET_DATA and STRATUS_MARKET_BASE_URL. STRATUS_PASSWORD is the
+password of the endorser's key.
+
+Exit codes: as stratus-convert has them, and 69 a server is unavailable, 76 what
+is stored is not what was sent, 77 a server denies access.";
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant),+ }
+
+        impl $name {
+            /// The word.
+            pub(super) fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("'{word}' is not one of {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// `--verify`.
+    ReadBack { Full = "full", Tail = "tail", None = "none" }
+}
+words! {
+    /// `--kind`.
+    Kind { Machine = "machine", Disk = "disk" }
+}
+words! {
+    /// `--disks-bus`.
+    Bus { Virtio = "virtio", Scsi = "scsi", Sata = "sata", Ide = "ide" }
+}
+
+/// `--valid-days`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Days(pub(super) u64);
+
+impl FromStr for Days {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days = text.parse().ok().filter(|days| (1..=36_500).contains(days));
+        days.map(Days).ok_or_else(|| format!("'{text}' is not a number of days from 1 to 36500"))
+    }
+}
+
+/// `--marketplace URL` as two words becomes one; what follows is an INPUT unless it is a URL.
+pub(super) fn joined(typed: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    let mut options_over = false;
+    for word in typed {
+        let is_url = |word: &OsStr| {
+            let text = word.to_string_lossy().to_ascii_lowercase();
+            text.starts_with("http://") || text.starts_with("https://")
+        };
+        match words.last_mut() {
+            Some(last) if !options_over && *last == *"--marketplace" && is_url(&word) => {
+                last.push("=");
+                last.push(&word);
+            }
+            _ => words.push(word),
+        }
+        options_over |= words.last().is_some_and(|word| *word == *"--");
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &str) -> Result<Args, clap::Error> {
+        let words = words.split(' ').map(OsString::from);
+        Args::try_parse_from(joined(std::iter::once("stratus-publish".into()).chain(words)))
+    }
+
+    #[test]
+    fn the_word_behind_marketplace_is_a_url_only_if_it_looks_like_one() {
+        let cases = [
+            ("--marketplace a.vdi", Some(""), 1),
+            ("--marketplace https://m a.vdi", Some("https://m"), 1),
+            ("--marketplace HTTP://m a.vdi", Some("HTTP://m"), 1),
+            ("--marketplace=https://m a.vdi b.vdi", Some("https://m"), 2),
+            ("a.vdi --marketplace", Some(""), 1),
+            ("a.vdi -- --marketplace http://m", None, 3),
+            ("a.vdi", None, 1),
+        ];
+        for (words, url, inputs) in cases {
+            let args = parsed(words).unwrap();
+            assert_eq!(args.place.marketplace.as_deref(), url, "{words}");
+            assert_eq!(args.inputs.len(), inputs, "{words}");
+        }
+    }
+
+    #[test]
+    fn subcommands_take_options_of_their_own() {
+        assert!(parsed("metadata validate a.xml b.xml").unwrap().command.is_some());
+        assert!(parsed("deprecate -MZu9WvwKIro-rtBQfDk4PsKO7_ --reason old").is_ok());
+        assert!(parsed("keygen --name Jane --email j@example.org").is_ok());
+        assert!(parsed("keygen --name Jane").is_err());
+        assert!(parsed("").is_err());
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+}

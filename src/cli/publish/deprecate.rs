@@ -1,0 +1,45 @@
+//! `stratus-publish deprecate`: a newer entry that says that the image must not be used any more.
+
+use serde_json::json;
+
+use super::args::Deprecate;
+use super::{now, place, signer::signer};
+use crate::cli::config::Site;
+use crate::cli::talk::{Talk, printable};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::publish::{self as pipeline, Answer};
+
+pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
+    let (registry, need) =
+        place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
+    let now = now()?;
+    let signer = signer(&args.signing, site, need, now, talk)?
+        .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
+    let registry = registry.as_ref();
+    let retired =
+        pipeline::retire(&args.identifier, &args.reason, registry, &signer, now, control)?;
+    if args.dry_run {
+        let lines = registry.plan(retired.document.as_bytes())?;
+        talk.result_json(&json!({"schema": 1, "plan": {"steps": lines}}))?;
+        let text: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+        return talk.result(&printable_lines(&text)).map(|()| 0);
+    }
+    let Answer { url, pending } = pipeline::register(&retired.document, registry, control)?;
+    talk.result_json(&json!({
+        "schema": 1,
+        "deprecated": { "identifier": args.identifier, "reason": args.reason, "url": url, "pending": pending },
+    }))?;
+    let said = match (&url, &pending) {
+        (Some(url), _) => format!("entry  {}", printable(url)),
+        (None, pending) => {
+            format!("not yet: {}", printable(pending.as_deref().unwrap_or_default()))
+        }
+    };
+    talk.result(&format!("{}: deprecated\n  {said}\n", args.identifier))?;
+    Ok(0)
+}
+
+fn printable_lines(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\n").collect()
+}

@@ -1,0 +1,270 @@
+//! `stratus-publish`: convert what has to be converted, and publish it.
+//!
+//! ```text
+//! args.rs      what can be typed
+//! place.rs     where it goes: repository, marketplace, the way there
+//! signer.rs    who signs            secret.rs   passwords
+//! metadata.rs, deprecate.rs, keygen.rs   the other commands
+//! report.rs    what is said at the end
+//! ```
+
+mod args;
+mod deprecate;
+mod keygen;
+mod metadata;
+mod place;
+mod report;
+mod secret;
+mod signer;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use args::{Args, Command, Describing};
+use place::Places;
+
+use super::args::ProgressForm;
+use super::bar::Progress;
+use super::config::Site;
+use super::settings::{self, Manner, Mode};
+use super::shape::Talking;
+use super::talk::Talk;
+use super::{program, signals};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::publish::{Publication, Said, Signer};
+use crate::pipeline::{self, Job, Status};
+
+/// The program.
+pub fn main() -> ExitCode {
+    let typed = args::joined(std::env::args_os());
+    program::main::<Args>(&typed, |args, site| Manner::of(args.talking(), false, site), run)
+}
+
+impl Args {
+    /// The options of talking of whichever command it is.
+    fn talking(&self) -> &Talking {
+        use args::Metadata::{Build, Show, Sign, Validate, Verify};
+        match &self.command {
+            None => &self.talking,
+            Some(Command::Deprecate(args)) => &args.talking,
+            Some(Command::Keygen(args)) => &args.talking,
+            Some(Command::Metadata { command }) => match command {
+                Build(args) => &args.talking,
+                Sign(args) => &args.talking,
+                Validate(args) | Show(args) => &args.talking,
+                Verify(args) => &args.talking,
+            },
+        }
+    }
+}
+
+fn run(args: Args, site: &Site, talk: Talk) -> Result<u8> {
+    let form = site.or(args.talking().progress, "progress")?.unwrap_or(ProgressForm::Auto);
+    let progress = Arc::new(Progress::new(form, talk));
+    let control = Control { progress: Box::new(progress.clone()), ..Control::default() };
+    signals::watch(&control.stop)?;
+    for variable in site.old_variables() {
+        talk.note(&format!("taking {variable}, a name of the past: see stratus-publish --help"));
+    }
+    match &args.command {
+        None => publish_all(&args, site, &control, &progress, talk),
+        Some(Command::Metadata { command }) => metadata::run(command, site, &control, talk),
+        Some(Command::Deprecate(args)) => deprecate::run(args, site, &control, talk),
+        Some(Command::Keygen(args)) => keygen::run(args, site, talk),
+    }
+}
+
+/// An input, and how it becomes an image.
+struct Item {
+    input: PathBuf,
+    /// None: it is an image already.
+    job: Option<Job>,
+}
+
+/// Publishes every input. One input's error is the program's; of several, the others go on.
+fn publish_all(
+    args: &Args,
+    site: &Site,
+    control: &Control,
+    progress: &Progress,
+    talk: Talk,
+) -> Result<u8> {
+    let items = items(args, site)?;
+    let now = now()?;
+    let places = Places::settle(&args.place, &args.transport, site, control)?;
+    let signer = signer::signer(&args.signing, site, places.need(), now, talk)?;
+    places.tell(talk);
+    let mut failed = None;
+    for item in &items {
+        progress.about(&item.input.display().to_string());
+        let result = match args.dry_run {
+            true => plan_one(args, site, item, &places, signer.as_ref(), control, talk),
+            false => publish_one(args, site, item, &places, signer.as_ref(), control, talk),
+        };
+        let Err(error) = result else { continue };
+        if items.len() == 1 || matches!(error.kind(), Kind::Interrupted(_)) {
+            return Err(error);
+        }
+        talk.error(&error);
+        failed = Some(Kind::SomeFailed);
+    }
+    Ok(failed.map_or(0, Kind::exit_code))
+}
+
+fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
+    if settings::is_stdout(args.shape.output.as_deref())
+        || args.inputs.iter().any(|input| input.as_os_str() == "-")
+    {
+        return Err(Error::new(Kind::Usage, "usage", "what is published has to be a file")
+            .remedy("write it to a file first"));
+    }
+    let disks: Vec<PathBuf> =
+        args.inputs.iter().filter(|input| !is_image(input)).cloned().collect();
+    let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
+    settings::refuse_same_outputs(&jobs)?;
+    let item = |input: &PathBuf| {
+        let at = jobs.iter().position(|job| job.input == *input);
+        Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
+    };
+    Ok(args.inputs.iter().map(item).collect())
+}
+
+/// Whether `input` is an image of ours: its record lies beside it.
+fn is_image(input: &Path) -> bool {
+    metadata::record_beside(input).is_some()
+}
+
+fn publish_one(
+    args: &Args,
+    site: &Site,
+    item: &Item,
+    places: &Places,
+    signer: Option<&Signer>,
+    control: &Control,
+    talk: Talk,
+) -> Result<()> {
+    let (image, status) = match &item.job {
+        None => (item.input.clone(), None),
+        Some(job) => {
+            refuse_packed(&job.input)?;
+            let outcome = pipeline::convert(job, control)?;
+            (job.output.clone(), Some(outcome.status))
+        }
+    };
+    let fresh = status.is_some_and(|status| status != Status::AlreadyDone);
+    let publication = publication(args, site, image, fresh, places, signer)?;
+    let published = pipeline::publish::publish(&publication, control)?;
+    talk.result_json(&report::json(item, &publication.image, &published))?;
+    talk.result(&report::text(&publication.image, status, &published))
+}
+
+fn plan_one(
+    args: &Args,
+    site: &Site,
+    item: &Item,
+    places: &Places,
+    signer: Option<&Signer>,
+    control: &Control,
+    talk: Talk,
+) -> Result<()> {
+    let image = item.job.as_ref().map_or(&item.input, |job| &job.output).clone();
+    let publication = publication(args, site, image, false, places, signer)?;
+    let steps = match &item.job {
+        None => pipeline::publish::steps(&publication, control)?,
+        Some(job) => {
+            refuse_packed(&job.input)?;
+            let opened = pipeline::open(job, control)?;
+            opened.tell_warnings(control);
+            let look = pipeline::preview(job, &opened, control)?;
+            look.plan.notes.iter().for_each(|note| talk.note(note));
+            if let Some(shortage) = look.shortage {
+                return Err(shortage);
+            }
+            pipeline::publish::steps_before(&publication, job, &opened, control)?
+        }
+    };
+    talk.result_json(&report::steps_json(item, &publication.image, &steps))?;
+    talk.result(&report::steps(item, &publication.image, &steps))
+}
+
+/// A packed image whose record is lost would be taken for an unknown disk.
+fn refuse_packed(input: &Path) -> Result<()> {
+    let mut magic = [0; 2];
+    let read = std::fs::File::open(input)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
+    if read.is_ok() && magic == [0x1f, 0x8b] {
+        return Err(Error::new(
+            Kind::Missing,
+            "record-missing",
+            "this is a packed image without a record beside it",
+        )
+        .at(input)
+        .remedy("keep NAME.json beside the image, or publish the disk that it was made of"));
+    }
+    Ok(())
+}
+
+fn publication<'a>(
+    args: &Args,
+    site: &Site,
+    image: PathBuf,
+    fresh: bool,
+    places: &'a Places,
+    signer: Option<&'a Signer>,
+) -> Result<Publication<'a>> {
+    Ok(Publication {
+        image,
+        fresh,
+        said: described(&args.describing, site)?,
+        target: places.target.as_ref(),
+        naming: places.naming,
+        location: args.place.location.clone(),
+        signer,
+        registry: places.registry.as_deref(),
+        verify: places.verify,
+        force: args.shape.force,
+        restart: args.shape.restart,
+        now: now()?,
+    })
+}
+
+/// What is said of the image, from the options and the settings of the site.
+fn described(args: &Describing, site: &Site) -> Result<Said> {
+    let list = |typed: &[String], key: &str| -> Result<Vec<String>> {
+        let set = site.get::<String>(key)?.unwrap_or_default();
+        let set = set.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty());
+        Ok(if typed.is_empty() { set.collect() } else { typed.to_vec() })
+    };
+    let ports: Vec<String> = args.inbound_port.iter().map(u16::to_string).collect();
+    let ports = list(&ports, "inbound_port")?.into_iter().map(|port| {
+        port.parse().map_err(|_| {
+            Error::new(Kind::Config, "config-value", format!("'{port}' is not a port"))
+        })
+    });
+    Ok(Said {
+        title: args.title.clone(),
+        comment: args.comment.clone(),
+        author: site.or(args.author.clone(), "author")?,
+        tag: site.or(args.tag.clone(), "tag")?,
+        type_: site.or(args.type_.clone(), "type")?,
+        kind: site.or(args.kind, "kind")?.map(|kind| kind.word().to_owned()),
+        os: args.os.clone(),
+        os_version: args.os_version.clone(),
+        os_arch: args.os_arch.clone(),
+        image_version: args.image_version.clone(),
+        disks_bus: site.or(args.disks_bus, "disks_bus")?.map(|bus| bus.word().to_owned()),
+        hypervisors: list(&args.hypervisor, "hypervisor")?,
+        inbound_ports: ports.collect::<Result<_>>()?,
+        valid_days: site.or(args.valid_days, "valid_days")?.map(|days| days.0),
+    })
+}
+
+/// The time of the clock, in seconds since 1970, UTC: a signature says when it was made.
+fn now() -> Result<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).map_err(|_| {
+        Error::new(Kind::Config, "clock", "the clock stands before 1970").remedy("set the clock")
+    })
+}

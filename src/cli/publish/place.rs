@@ -1,0 +1,283 @@
+//! Where things go: the repository, the marketplace, and the way there.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::args::{Place, ReadBack, Transport as Options};
+use super::secret;
+use super::signer::Need;
+use crate::cli::config::{Site, data_folder};
+use crate::cli::size::Size;
+use crate::cli::talk::Talk;
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::metadata::Manifest;
+use crate::pipeline::publish::{Naming, inflate};
+use crate::publish::dav::DavTarget;
+use crate::publish::directory::Directory;
+use crate::publish::http::{Client, Login, Request, Secret, Transport, without_user};
+use crate::publish::market_folder::MarketFolder;
+use crate::publish::marketplace::Marketplace;
+use crate::publish::registry::Registry;
+use crate::publish::{Target, Verify};
+
+/// Where the embedded market answers if nobody says otherwise.
+const BASE_URL: &str = "http://127.0.0.1:8080";
+
+/// The places of a command.
+pub(super) struct Places {
+    /// Where the image goes.
+    pub(super) target: Box<dyn Target>,
+    /// What it is called there.
+    pub(super) naming: Naming,
+    /// Where the metadata is registered.
+    pub(super) registry: Option<Box<dyn Registry>>,
+    /// How much is read back.
+    pub(super) verify: Verify,
+    need: Need,
+    /// The embedded market's base URL, if it is used and nobody set it.
+    unset_base: bool,
+}
+
+/// The embedded market: a folder, and the URL under which it will be served.
+struct Embedded {
+    data: PathBuf,
+    base: String,
+}
+
+impl Embedded {
+    fn settle(site: &Site) -> Result<Self> {
+        let data = match site.get::<String>("market_data")? {
+            Some(data) => PathBuf::from(data),
+            None => data_folder()?.join("market"),
+        };
+        let base = site.get("market_base_url")?.unwrap_or_else(|| BASE_URL.to_owned());
+        Ok(Embedded { data, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    fn repository(&self) -> Result<Box<dyn Target>> {
+        let base = url(&format!("{}/repo/", self.base), "market.base_url")?;
+        let root = self.data.join("repo");
+        std::fs::create_dir_all(&root).map_err(|e| crate::files::cannot_create(&root, e))?;
+        Ok(Box::new(Directory::new(&root)?.with_base_url(base).with_links()))
+    }
+
+    fn registry(&self) -> Result<Box<dyn Registry>> {
+        let base = url(&self.base, "market.base_url")?;
+        Ok(Box::new(MarketFolder::new(&self.data, &base)?))
+    }
+}
+
+fn url(text: &str, what: &str) -> Result<Url> {
+    Url::parse(text)
+        .map_err(|e| Error::new(Kind::Usage, "url", format!("{what}: '{text}' is not a URL: {e}")))
+}
+
+fn is_http(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+impl Places {
+    /// Settles where things go. Asks no server anything.
+    ///
+    /// # Errors
+    /// `Usage`, `Config`; those of reading what was named.
+    pub(super) fn settle(
+        place: &Place,
+        options: &Options,
+        site: &Site,
+        control: &Control,
+    ) -> Result<Self> {
+        let repository: Option<String> = site.or(place.repository.clone(), "repository")?;
+        let embedded = Embedded::settle(site)?;
+        let transport = transport(options, site, repository.as_deref(), control)?;
+        let (target, naming) = match &repository {
+            None => (embedded.repository()?, Naming::ByIdentifier),
+            Some(text) => (target(text, &transport, control)?, Naming::Plain),
+        };
+        let wanted = match place.marketplace.as_deref() {
+            None => None,
+            Some("") => Some(site.get::<String>("marketplace")?),
+            Some(url) => Some(Some(url.to_owned())),
+        };
+        let (registry, need) = match wanted {
+            None => (None, Need::None),
+            Some(Some(url)) => (Some(marketplace(&url, &transport)?), Need::Marketplace),
+            Some(None) => (Some(embedded.registry()?), Need::Embedded),
+        };
+        let unset = site.get::<String>("market_base_url")?.is_none();
+        Ok(Places {
+            target,
+            naming,
+            registry,
+            verify: match site.or(place.verify, "verify")?.unwrap_or(ReadBack::Full) {
+                ReadBack::Full => Verify::Full,
+                ReadBack::Tail => Verify::Tail,
+                ReadBack::None => Verify::None,
+            },
+            need,
+            unset_base: unset && repository.is_none() && place.location.is_none(),
+        })
+    }
+
+    /// What the signature is needed for.
+    pub(super) fn need(&self) -> Need {
+        self.need
+    }
+
+    /// What the user should know about the places.
+    pub(super) fn tell(&self, talk: Talk) {
+        if self.unset_base {
+            talk.note(&format!(
+                "the image's location begins with {BASE_URL}, which only this machine can reach: \
+                 set base_url in [market] of the config file (STRATUS_MARKET_BASE_URL) before \
+                 others are to use it"
+            ));
+        }
+    }
+}
+
+/// A registry at a URL.
+pub(super) fn marketplace(text: &str, transport: &Transport) -> Result<Box<dyn Registry>> {
+    Ok(Box::new(Marketplace::new(text, transport)?))
+}
+
+/// The registry of a command that only needs one: `--marketplace`, the configured one, the embedded.
+pub(super) fn registry(
+    marketplace_option: Option<&str>,
+    options: &Options,
+    site: &Site,
+    control: &Control,
+) -> Result<(Box<dyn Registry>, Need)> {
+    let given = marketplace_option.filter(|url| !url.is_empty()).map(str::to_owned);
+    match site.or(given, "marketplace")? {
+        None => Ok((Embedded::settle(site)?.registry()?, Need::Embedded)),
+        Some(url) => {
+            let transport = transport(options, site, None, control)?;
+            Ok((marketplace(&url, &transport)?, Need::Marketplace))
+        }
+    }
+}
+
+fn target(text: &str, transport: &Transport, control: &Control) -> Result<Box<dyn Target>> {
+    if is_http(text) {
+        let (url, login) = without_user(url(text, "--repository")?);
+        let mut transport = transport.clone();
+        if let Some(login) = login {
+            control.warn("a password in a URL is seen by every user of this machine: use ~/.netrc");
+            transport.credentials.add(&url, login);
+        }
+        return Ok(Box::new(DavTarget::new(&url, &transport)?));
+    }
+    for scheme in ["s3:", "glance+", "oci:"] {
+        if text.starts_with(scheme) {
+            let message = format!("stores of the kind {scheme} are not part of this version");
+            return Err(Error::new(Kind::Usage, "repository-kind", message)
+                .remedy("name an http(s):// URL, a folder, or a file:// URL"));
+        }
+    }
+    if text.to_ascii_lowercase().starts_with("file:") {
+        return Ok(Box::new(Directory::from_url(&url(text, "--repository")?)?));
+    }
+    Ok(Box::new(Directory::new(Path::new(text))?))
+}
+
+/// The way to servers.
+fn transport(
+    options: &Options,
+    site: &Site,
+    repository: Option<&str>,
+    control: &Control,
+) -> Result<Transport> {
+    let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
+        Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
+    };
+    let mut transport = Transport {
+        ca_file: path(&options.ca_file, "ca_file")?,
+        client_cert: path(&options.client_cert, "client_cert")?,
+        limit: site.or(options.limit_upload, "limit_upload")?.map(|size: Size| size.0),
+        ..Transport::default()
+    };
+    if let Some(retries) = site.or(options.retries, "retries")? {
+        transport.retries = retries;
+    }
+    let netrc = std::env::var_os("NETRC").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    if let Some(netrc) = netrc.or(home.map(|home| home.join(".netrc"))) {
+        transport.credentials.read_netrc(&netrc)?;
+    }
+    let user: Option<String> = site.or(options.user.clone(), "user")?;
+    if let (Some(user), Some(repository)) = (user, repository.filter(|text| is_http(text))) {
+        let (url, _) = without_user(url(repository, "--repository")?);
+        let login = login(&user, &url, &transport, control)?;
+        transport.credentials.add(&url, login);
+    }
+    Ok(transport)
+}
+
+/// The login of `user`: with the password behind a colon, that of netrc, of `STRATUS_PASSWORD`, of
+/// the old variable, or of the terminal.
+fn login(user: &str, url: &Url, transport: &Transport, control: &Control) -> Result<Login> {
+    let with = |user: &str, password: String| Login {
+        user: user.to_owned(),
+        password: Secret::new(password),
+    };
+    if let Some((user, password)) = user.split_once(':') {
+        control
+            .warn("a password behind --user is seen by every user of this machine: use ~/.netrc");
+        return Ok(with(user, password.to_owned()));
+    }
+    if let Some(known) = transport.credentials.find(url).filter(|login| login.user == user) {
+        return Ok(known);
+    }
+    for variable in ["STRATUS_PASSWORD", "STRATUSLAB_APPREPO_PASSWORD"] {
+        if let Some(password) = secret::variable(variable)? {
+            return Ok(with(user, password));
+        }
+    }
+    let host = url.host_str().unwrap_or_default();
+    match secret::asked(&format!("Password of {user} at {host}"))? {
+        Some(password) => Ok(with(user, password)),
+        None => {
+            let message = format!("there is no password for the user {user} at {host}");
+            Err(Error::new(Kind::Permission, "no-password", message)
+                .remedy("put it into ~/.netrc (chmod 600), or into STRATUS_PASSWORD"))
+        }
+    }
+}
+
+/// Compares the image at a URL with a manifest.
+///
+/// # Errors
+/// Those of the way there; `Mismatch`.
+pub(super) fn compare_url(
+    text: &str,
+    options: &Options,
+    site: &Site,
+    manifest: &Manifest,
+    control: &Control,
+) -> Result<()> {
+    let transport = transport(options, site, None, control)?;
+    let url = url(text, "the image")?;
+    let client = Client::new(&transport)?;
+    let (push, pull) = inflate::pipe();
+    std::thread::scope(|scope| {
+        let compared = scope.spawn(move || inflate::compare(pull, manifest, control));
+        let gone =
+            || Error::new(Kind::Mismatch, "image-differs", "nobody takes the image any more");
+        let reply = client.read(&Request::new("GET", &url), control, &mut |bytes| {
+            push.send(bytes.to_vec()).map_err(|_| gone())
+        });
+        drop(push);
+        let compared = compared.join().unwrap_or_else(|_| Err(gone()));
+        match reply {
+            // The comparison ended early: its reason is the one to tell.
+            Err(error) if error.code() == "image-differs" => compared.and(Err(error)),
+            Err(error) => Err(error),
+            Ok(reply) if !reply.is_success() => Err(reply.failure(&Request::new("GET", &url))),
+            Ok(_) => compared,
+        }
+    })
+}

@@ -1,0 +1,252 @@
+//! Who signs: the key that was named, the one of an earlier time, or a new one.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::args::Signing;
+use super::secret;
+use crate::cli::config::{Site, data_folder};
+use crate::cli::talk::Talk;
+use crate::error::{Error, Kind, Result};
+use crate::files::cannot_create;
+use crate::metadata::keys::Endorser;
+use crate::metadata::signature::Profile;
+use crate::pipeline::publish::Signer;
+
+/// No key file is larger.
+const MAX_KEY: u64 = 1 << 20;
+/// Days that the certificate of a key that is made unasked is valid: ten years. Nobody looks after
+/// it, and an expired one would stop a nightly job.
+const OWN_DAYS: u32 = 3650;
+
+/// What the signature is for, where nobody says which key and which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing: sign only if a key is named.
+    None,
+    /// A marketplace of StratusLab's kind.
+    Marketplace,
+    /// The embedded market: a key is made at the first use.
+    Embedded,
+}
+
+/// The signer, if one is needed or named.
+///
+/// # Errors
+/// Those of reading the key; `Usage` if there is none where one is needed.
+pub(super) fn signer(
+    options: &Signing,
+    site: &Site,
+    need: Need,
+    now: u64,
+    talk: Talk,
+) -> Result<Option<Signer>> {
+    let Some(endorser) = endorser(options, site, need, now, talk)? else { return Ok(None) };
+    let default = match need {
+        Need::Embedded => Profile::Modern,
+        Need::Marketplace | Need::None => Profile::Stratuslab,
+    };
+    let profile = site.or(options.signature, "signature")?.unwrap_or(default);
+    let email = site.or(options.email.clone(), "email")?;
+    for warning in endorser.warnings() {
+        talk.warn(&format!("the endorser's key: {}", warning.message));
+    }
+    Ok(Some(Signer { endorser, email, profile }))
+}
+
+fn endorser(
+    options: &Signing,
+    site: &Site,
+    need: Need,
+    now: u64,
+    talk: Talk,
+) -> Result<Option<Endorser>> {
+    let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
+        Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
+    };
+    // What was typed counts before what a site has set, whichever of the two kinds it is.
+    if options.key.is_some() {
+        return pem(options, options.key.as_deref(), path(&options.cert, "cert")?, site).map(Some);
+    }
+    if let Some(p12) = path(&options.p12_cert, "p12_cert")? {
+        return p12_file(options, &p12, site).map(Some);
+    }
+    if let Some(key) = path(&options.key, "key")? {
+        return pem(options, Some(&key), path(&options.cert, "cert")?, site).map(Some);
+    }
+    match need {
+        Need::None => Ok(None),
+        Need::Embedded => own(options, site, now, talk).map(Some),
+        Need::Marketplace => usual(options, site, talk).map(Some),
+    }
+}
+
+fn p12_file(options: &Signing, path: &Path, site: &Site) -> Result<Endorser> {
+    let bytes = read(path)?;
+    let alias = site.or(options.p12_alias.clone(), "p12_alias")?;
+    with_password(options, site, path, |password| {
+        Endorser::from_p12(&bytes, password.unwrap_or_default(), alias.as_deref())
+    })
+}
+
+fn pem(
+    options: &Signing,
+    key: Option<&Path>,
+    certificate: Option<PathBuf>,
+    site: &Site,
+) -> Result<Endorser> {
+    let key = key.unwrap_or(Path::new(""));
+    let certificate = certificate.unwrap_or_else(|| key.to_owned());
+    let (key_bytes, certificate_bytes) = (read(key)?, read(&certificate)?);
+    with_password(options, site, key, |password| {
+        Endorser::from_pem(&key_bytes, &certificate_bytes, password)
+    })
+}
+
+/// Opens a key: without a password, with the one that is given, or with the one that is asked for.
+fn with_password(
+    options: &Signing,
+    site: &Site,
+    path: &Path,
+    open: impl Fn(Option<&str>) -> Result<Endorser>,
+) -> Result<Endorser> {
+    if let Some(password) = secret::given(&options.password, site)? {
+        return open(Some(&password)).map_err(|e| e.at(path));
+    }
+    let error = match open(None) {
+        Ok(endorser) => return Ok(endorser),
+        Err(error) => error.at(path),
+    };
+    if !matches!(error.code(), "key-password-missing" | "key-password-wrong") {
+        return Err(error);
+    }
+    let Some(password) = secret::asked(&format!("Password of {}", path.display()))? else {
+        return Err(Error::new(Kind::Permission, "key-password-missing", "the key has a password")
+            .at(path)
+            .remedy("give it with --password-file, --password-command or STRATUS_PASSWORD"));
+    };
+    open(Some(&password)).map_err(|e| e.at(path))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let cannot = |e| Error::io("key-read", "cannot read the key file", path, e);
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_KEY {
+        return Err(
+            Error::new(Kind::Damaged, "key-large", "this is no key file: it is too large").at(path)
+        );
+    }
+    Ok(bytes)
+}
+
+/// The key of this user, `endorser.pem`: made if it is not there yet.
+fn own(options: &Signing, site: &Site, now: u64, talk: Talk) -> Result<Endorser> {
+    let path = own_path()?;
+    if !path.exists() {
+        make_own(&path, options, site, now)?;
+        talk.note(&format!(
+            "made a key to sign with, {}: keep it, others know your images by it",
+            path.display()
+        ));
+    }
+    open_own(&path, options, site)
+}
+
+fn own_path() -> Result<PathBuf> {
+    Ok(data_folder()?.join("endorser.pem"))
+}
+
+fn open_own(path: &Path, options: &Signing, site: &Site) -> Result<Endorser> {
+    let meta = std::fs::metadata(path)
+        .map_err(|e| Error::io("key-read", "cannot read the key file", path, e))?;
+    if meta.mode() & 0o077 != 0 {
+        return Err(Error::new(
+            Kind::Permission,
+            "key-exposed",
+            "other users of this machine can read this key",
+        )
+        .at(path)
+        .remedy(format!("chmod 600 {0}; if somebody may have it, make another", path.display())));
+    }
+    pem(options, Some(path), None, site)
+}
+
+/// What the client of StratusLab signed with by default, else this user's own key.
+fn usual(options: &Signing, site: &Site, talk: Talk) -> Result<Endorser> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let globus = home.map(|home| home.join(".globus/usercert.p12"));
+    if let Some(path) = globus.filter(|path| path.exists()) {
+        talk.note(&format!("signing with {}", path.display()));
+        return p12_file(options, &path, site);
+    }
+    let path = own_path()?;
+    if path.exists() {
+        talk.note(&format!("signing with {}", path.display()));
+        return open_own(&path, options, site);
+    }
+    Err(Error::new(Kind::Usage, "no-endorser", "nobody signs: no key is named")
+        .remedy("name one with --p12-cert or --key, or make one with stratus-publish keygen"))
+}
+
+/// Makes a key in the name of the user of this machine. Two runs at once make one key: whoever comes
+/// second takes the first one's.
+fn make_own(path: &Path, options: &Signing, site: &Site, now: u64) -> Result<()> {
+    let email = site.or(options.email.clone(), "email")?;
+    let email = email.unwrap_or_else(|| format!("{}@{}", user(), host()));
+    let name = email.split('@').next().unwrap_or_default().to_owned();
+    let endorser = Endorser::generate(&name, &email, OWN_DAYS, now)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| cannot_create(folder, e))?;
+    write_key(path, endorser.to_pem()?.as_bytes(), false).map(drop)
+}
+
+/// Writes a key: readable by its user alone, whole or not at all. False: something had this name
+/// already, and was not to be replaced.
+///
+/// # Errors
+/// `CannotCreate`, `Io`.
+pub(super) fn write_key(path: &Path, bytes: &[u8], replace: bool) -> Result<bool> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(part);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| match replace {
+            true => std::fs::rename(&part, path),
+            false => std::fs::hard_link(&part, path),
+        });
+    let _ = std::fs::remove_file(&part);
+    match written {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !replace => Ok(false),
+        Err(e) => Err(cannot_create(path, e)),
+        Ok(()) => crate::files::sync_folder(match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        })
+        .map(|()| true),
+    }
+}
+
+/// The characters that the schema of the metadata allows in an e-mail address.
+fn clean(text: &str, also: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || also.contains(*c)).collect()
+}
+
+fn user() -> String {
+    let name = ["LOGNAME", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let name = clean(&name.unwrap_or_default(), "._-");
+    if name.is_empty() { "endorser".to_owned() } else { name }
+}
+
+fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = clean(&name, ".-");
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}

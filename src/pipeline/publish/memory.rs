@@ -1,0 +1,234 @@
+//! What earlier runs did for an image: `published`, in the state folder beside it.
+//!
+//! Each line says that something is true of the outside: this upload is so far, that object was
+//! proved at its place, this manifest is registered. A stage is looked up by all that shapes it, so a
+//! changed option finds nothing and does again what it affects, and no more.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::pipeline::lines::{self, Lines};
+use crate::pipeline::place::{self, Place};
+use crate::publish::{Session, Stored};
+
+/// Version of the form of these lines.
+const FORMAT: u32 = 1;
+
+/// An object at a target: what a session and a proof are about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// [`crate::publish::Target::identity`].
+    pub target: String,
+    /// Its name there.
+    pub object: String,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line {
+    /// The first line.
+    Begin { format: u32 },
+    /// The image with this state was read and is what its record says.
+    Checked { state: String, sha1: String },
+    /// An upload is so far.
+    Session { key: Key, value: Value },
+    /// An object was proved at its place.
+    Stored { key: Key, url: String, proof: String },
+    /// A manifest with this content was signed as of `created`.
+    Signed { content: String, created: String, valid: Option<String> },
+    /// A registry has the document with this SHA-256, or waits for a confirmation of it.
+    Registered { registry: String, document: String, url: Option<String>, pending: Option<String> },
+}
+
+/// What is remembered, open for more.
+#[derive(Debug)]
+pub struct Memory {
+    lines: Lines,
+    known: Vec<Line>,
+}
+
+impl Memory {
+    /// Opens what is remembered of the image at `place`, whose lock is held. A file that cannot be
+    /// understood is put away with a note: what it said can be found out again.
+    ///
+    /// # Errors
+    /// `Io`, `CannotCreate`.
+    pub fn open(place: &Place, restart: bool, note: impl Fn(&str)) -> Result<Self> {
+        let path = place.state.join("published");
+        let known = if restart { None } else { read(&path)? };
+        if let Some((known, good)) = known {
+            if !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT }) {
+                return Ok(Memory { lines: Lines::reopen(&path, good.len)?, known });
+            }
+            note(
+                "what is remembered of earlier publishing is damaged: everything is looked at anew",
+            );
+        }
+        let mut memory = Memory { lines: Lines::create(&path)?, known: Vec::new() };
+        memory.add(Line::Begin { format: FORMAT })?;
+        crate::files::sync_folder(&place.state)?;
+        place.sync_folder()?;
+        Ok(memory)
+    }
+
+    fn add(&mut self, line: Line) -> Result<()> {
+        self.lines.append(&line)?;
+        // Of a session only the last word counts.
+        if let Line::Session { key, .. } = &line {
+            self.known.retain(|known| !matches!(known, Line::Session { key: k, .. } if k == key));
+        }
+        self.known.push(line);
+        Ok(())
+    }
+
+    fn last<T>(&self, pick: impl Fn(&Line) -> Option<T>) -> Option<T> {
+        self.known.iter().rev().find_map(pick)
+    }
+
+    /// The SHA-1 of the raw image, if the image in this state was checked.
+    pub fn checked(&self, state: &str) -> Option<String> {
+        self.last(|line| match line {
+            Line::Checked { state: s, sha1 } if s == state => Some(sha1.clone()),
+            _ => None,
+        })
+    }
+
+    /// Remembers a check.
+    pub fn set_checked(&mut self, state: String, sha1: String) -> Result<()> {
+        self.add(Line::Checked { state, sha1 })
+    }
+
+    /// The session of an upload.
+    pub fn session(&mut self, key: Key) -> impl Session + '_ {
+        Remembered { memory: self, key }
+    }
+
+    /// What was stored as `key`: its URL.
+    pub fn stored(&self, key: &Key) -> Option<String> {
+        self.last(|line| match line {
+            Line::Stored { key: k, url, .. } if k == key => Some(url.clone()),
+            _ => None,
+        })
+    }
+
+    /// Whether we stored something of this name there.
+    pub fn stored_name(&self, target: &str, object: &str) -> bool {
+        let ours = |key: &Key| key.target == target && key.object == object;
+        self.known.iter().any(|line| matches!(line, Line::Stored { key, .. } if ours(key)))
+    }
+
+    /// Remembers an object that was proved at its place.
+    pub fn set_stored(&mut self, key: Key, stored: &Stored) -> Result<()> {
+        self.add(Line::Stored { key, url: stored.url.clone(), proof: stored.proof.clone() })
+    }
+
+    /// When the manifest with this content was signed, and until when it says that it is valid.
+    pub fn signed(&self, content: &str) -> Option<(String, Option<String>)> {
+        self.last(|line| match line {
+            Line::Signed { content: c, created, valid } if c == content => {
+                Some((created.clone(), valid.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Remembers a signature.
+    pub fn set_signed(
+        &mut self,
+        content: String,
+        created: String,
+        valid: Option<String>,
+    ) -> Result<()> {
+        self.add(Line::Signed { content, created, valid })
+    }
+
+    /// What a registry answered to the document with this SHA-256: its URL, or what it waits for.
+    pub fn registered(&self, registry: &str, document: &str) -> Option<Answer> {
+        self.last(|line| match line {
+            Line::Registered { registry: r, document: d, url, pending }
+                if r == registry && d == document =>
+            {
+                Some(Answer { url: url.clone(), pending: pending.clone() })
+            }
+            _ => None,
+        })
+    }
+
+    /// Remembers a registry's answer.
+    pub fn set_registered(&mut self, registry: &str, document: &str, answer: Answer) -> Result<()> {
+        let Answer { url, pending } = answer;
+        let (registry, document) = (registry.to_owned(), document.to_owned());
+        self.add(Line::Registered { registry, document, url, pending })
+    }
+}
+
+/// A registry's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Where the entry is.
+    pub url: Option<String>,
+    /// What it waits for, in the registry's words.
+    pub pending: Option<String>,
+}
+
+struct Remembered<'a> {
+    memory: &'a mut Memory,
+    key: Key,
+}
+
+impl Session for Remembered<'_> {
+    fn last(&self) -> Option<Value> {
+        self.memory.last(|line| match line {
+            Line::Session { key, value } if *key == self.key => Some(value.clone()),
+            _ => None,
+        })
+    }
+
+    fn keep(&mut self, value: Value) -> Result<()> {
+        self.memory.add(Line::Session { key: self.key.clone(), value })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<(Vec<Line>, lines::Good)>> {
+    let failed = |e| {
+        Error::io("journal-read", "cannot read what is remembered of earlier publishing", path, e)
+            .with_kind(crate::error::Kind::Io)
+            .remedy("check the storage; --restart forgets it")
+    };
+    let file = match place::open_regular(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut known = Vec::new();
+    let good = lines::read(BufReader::new(file), |line: Line| {
+        known.push(line);
+        true
+    });
+    Ok(Some((known, good.map_err(failed)?)))
+}
+
+/// The state of a file, to know it again without reading it. Its change time is left out: a link
+/// to it in a store changes that.
+///
+/// # Errors
+/// `Io`.
+pub fn state_of(file: &File, path: &Path) -> Result<String> {
+    let meta = file.metadata().map_err(|e| Error::io("image-read", "cannot look at", path, e))?;
+    Ok(format!(
+        "inode {} size {} mtime {}.{:09}",
+        meta.ino(),
+        meta.size(),
+        meta.mtime(),
+        meta.mtime_nsec()
+    ))
+}

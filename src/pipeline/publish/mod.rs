@@ -1,0 +1,194 @@
+//! The straight line of publishing: check, store, prove, sign, register.
+//!
+//! ```text
+//! facts.rs    what is known of an image, and what its user says of it: a manifest
+//! names.rs    what the image, its checksum and its manifest are called in a repository
+//! draft.rs    the manifest before it is signed, and its rehearsal
+//! stages.rs   the stages, one function each
+//! local.rs    the manifest's file beside the image
+//! memory.rs   what earlier runs did: each stage is looked up before it is done
+//! dry.rs      the same line without doing anything
+//! retire.rs   takes a registered manifest back
+//! inflate.rs  compares an image with a manifest, wherever the image is
+//! ```
+//!
+//! A manifest never names an image that was not proved at its place, and a marketplace never gets a
+//! manifest that is not stored beside its image.
+
+mod draft;
+mod dry;
+mod facts;
+pub mod inflate;
+mod local;
+mod memory;
+mod names;
+mod retire;
+mod stages;
+
+use std::path::PathBuf;
+
+pub use dry::{Steps, steps, steps_before};
+pub use facts::{Said, VALID_DAYS};
+pub use local::{read as read_manifest, replace as write_manifest};
+pub use memory::Answer;
+pub use names::{Naming, manifest_beside};
+pub use retire::{Retired, register, retire};
+
+use super::lock::Lock;
+use super::place::{self, Place};
+use super::record::Record;
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::metadata::date;
+use crate::metadata::keys::Endorser;
+use crate::metadata::signature::{self, Options, Profile};
+use crate::publish::registry::Registry;
+use crate::publish::{Stored, Target, Verify};
+use memory::Memory;
+use stages::Run;
+
+/// Who signs, and how.
+pub struct Signer {
+    /// Key and certificate.
+    pub endorser: Endorser,
+    /// The e-mail address, where the certificate has none.
+    pub email: Option<String>,
+    /// The form of the signature.
+    pub profile: Profile,
+}
+
+impl Signer {
+    /// The e-mail address of the endorser: the certificate's, else the one that was given.
+    ///
+    /// # Errors
+    /// `Usage` if there is neither.
+    pub fn email(&self) -> Result<String> {
+        self.endorser.email().or(self.email.clone()).ok_or_else(|| {
+            Error::new(Kind::Usage, "no-email", "the endorser's certificate has no e-mail address")
+                .remedy("give one with --email")
+        })
+    }
+}
+
+/// Signs a manifest as of `now`, seconds since 1970.
+///
+/// # Errors
+/// Those of signing: a document that is no manifest, a key that does not fit.
+pub fn sign(document: &str, signer: &Signer, now: u64) -> Result<String> {
+    let options = Options {
+        profile: signer.profile,
+        created: date::text(now),
+        email: signer.email.clone(),
+        ..Options::default()
+    };
+    signature::sign(document, &signer.endorser, &options)
+}
+
+/// One image to publish.
+pub struct Publication<'a> {
+    /// The image, with its record beside it.
+    pub image: PathBuf,
+    /// Whether it was made, or compared with its record, by this very process.
+    pub fresh: bool,
+    /// What is to be said of it.
+    pub said: Said,
+    /// Where it goes.
+    pub target: &'a dyn Target,
+    /// What it is called there if the place has no scheme of its own.
+    pub naming: Naming,
+    /// Its public URL, where that differs from the one it is stored at.
+    pub location: Option<String>,
+    /// Who signs; nobody: only the image goes up.
+    pub signer: Option<&'a Signer>,
+    /// Where the signed manifest is registered.
+    pub registry: Option<&'a dyn Registry>,
+    /// How much is read back.
+    pub verify: Verify,
+    /// Replace what is there.
+    pub force: bool,
+    /// Forget what earlier runs did.
+    pub restart: bool,
+    /// The time, in seconds since 1970, UTC.
+    pub now: u64,
+}
+
+/// What was published.
+#[derive(Debug)]
+pub struct Published {
+    /// The image's record.
+    pub record: Record,
+    /// The image at its place.
+    pub image: Stored,
+    /// The URL by which the manifest names it.
+    pub location: String,
+    /// The manifest, if one was made.
+    pub manifest: Option<Announced>,
+}
+
+/// A signed manifest.
+#[derive(Debug)]
+pub struct Announced {
+    /// The local file.
+    pub path: PathBuf,
+    /// The image's identifier.
+    pub identifier: String,
+    /// The endorser's e-mail address.
+    pub email: String,
+    /// When it was signed.
+    pub created: String,
+    /// Until when it is valid.
+    pub valid: String,
+    /// The manifest in the repository.
+    pub stored: Stored,
+    /// What the registry answered, and whether it had it already.
+    pub entry: Option<(Answer, bool)>,
+}
+
+/// Publishes one image. What was done already is looked at and not done again.
+///
+/// # Errors
+/// Whatever went wrong; the same call goes on where this one was.
+pub fn publish(publication: &Publication, control: &Control) -> Result<Published> {
+    let place = Place::new(&publication.image)?;
+    let lock = Lock::take(&place)?;
+    let result = publish_locked(publication, &place, control);
+    place::remove_if_there(&place.lock())?;
+    // It stays as long as something is remembered in it.
+    let _ = std::fs::remove_dir(&place.state);
+    drop(lock);
+    result
+}
+
+fn publish_locked(
+    publication: &Publication,
+    place: &Place,
+    control: &Control,
+) -> Result<Published> {
+    let memory = Memory::open(place, publication.restart, |note| control.note(note))?;
+    let mut run = Run { publication, place, control, memory };
+    let image = run.check()?;
+    let draft = run.draft(&image)?;
+    run.rehearse(&draft)?;
+    let stored = run.store_image(&image, &draft)?;
+    let Some(signer) = publication.signer else {
+        let location = draft.location;
+        return Ok(Published { record: image.record, image: stored, location, manifest: None });
+    };
+    let signed = run.sign(&draft, signer)?;
+    let manifest = run.store_manifest(&draft, &signed)?;
+    let entry = run.register(&signed)?;
+    Ok(Published {
+        record: image.record,
+        image: stored,
+        location: draft.location,
+        manifest: Some(Announced {
+            path: signed.path,
+            identifier: signed.identifier,
+            email: signed.email,
+            created: signed.created,
+            valid: signed.valid,
+            stored: manifest,
+            entry,
+        }),
+    })
+}

@@ -1,0 +1,186 @@
+//! The stages of publishing, each looked up before it is done.
+
+use std::path::PathBuf;
+
+use super::draft::{Draft, sign_and_validate};
+use super::memory::{Answer, Key, Memory, state_of};
+use super::names::manifest_beside;
+use super::{Publication, Signer};
+use crate::control::Control;
+use crate::digest::{Algorithm, sha256};
+use crate::error::{Error, Result};
+use crate::metadata::{Manifest, date};
+use crate::pipeline::place::{self, Place};
+use crate::pipeline::record::Record;
+use crate::pipeline::verify;
+use crate::publish::registry::Registered;
+use crate::publish::{Content, Found, How, Object, Stored};
+
+/// No manifest is larger: what the marketplace takes (`metadata.max.bytes`).
+pub const MAX_MANIFEST: u64 = 10_240_000;
+
+/// A run.
+pub struct Run<'a> {
+    pub publication: &'a Publication<'a>,
+    pub place: &'a Place,
+    pub control: &'a Control,
+    pub memory: Memory,
+}
+
+/// An image that is what its record says.
+pub struct Image {
+    pub record: Record,
+    /// SHA-1 of the raw image, which the record need not have.
+    pub sha1: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// A signed manifest and its file.
+pub struct Signed {
+    pub document: String,
+    pub sha256: String,
+    pub path: PathBuf,
+    pub identifier: String,
+    pub email: String,
+    pub created: String,
+    pub valid: String,
+}
+
+impl Run<'_> {
+    /// The image is what its record says. An image that this process did not make itself is read as
+    /// a whole, once: what is signed is what was seen.
+    pub fn check(&mut self) -> Result<Image> {
+        let path = &self.place.image;
+        let record = Record::read(&self.place.record)?;
+        let file = place::open_regular(path)
+            .map_err(|e| Error::io("image-missing", "cannot read the image", path, e))?;
+        let state =
+            format!("{} record {}", state_of(&file, path)?, sha256(record.to_text()?.as_bytes()));
+        let sha1 = match (self.memory.checked(&state), record.raw.digests.get("sha1")) {
+            (Some(sha1), _) => sha1,
+            (None, Some(sha1)) if self.publication.fresh => sha1.clone(),
+            _ => {
+                let (_, digests) =
+                    verify::verify_and_digest(path, &[Algorithm::Sha1], self.control)?;
+                digests.get("sha1").cloned().unwrap_or_default()
+            }
+        };
+        let sha256 = match record.file_sha256() {
+            Some(known) => known.to_owned(),
+            None => verify::file_digest(path, self.control)?,
+        };
+        self.memory.set_checked(state, sha1.clone())?;
+        Ok(Image { record, sha1, sha256 })
+    }
+
+    /// Everything that is known before the upload.
+    pub fn draft(&self, image: &Image) -> Result<Draft> {
+        Draft::new(self.publication, &image.record, &image.sha1, self.control)
+    }
+
+    /// Signs and validates for trial, and asks the registry whether it will take the manifest: a
+    /// mistake is found now, not after an upload of hours.
+    pub fn rehearse(&self, draft: &Draft) -> Result<()> {
+        draft.rehearse(self.publication, self.control)
+    }
+
+    /// Stores the image, and beside it its checksum.
+    pub fn store_image(&mut self, image: &Image, draft: &Draft) -> Result<Stored> {
+        let path = self.place.image.clone();
+        let content = Content::File(&path);
+        let bytes = image.record.file.bytes;
+        let object = Object { name: &draft.names.image, content, bytes, sha256: &image.sha256 };
+        let stored = self.store(&object, self.publication.force)?;
+        let name = draft.names.image.rsplit('/').next().unwrap_or_default();
+        let text = format!("{}  {name}\n", image.sha256);
+        // It tells of the image that was just proved: whatever else it told was wrong.
+        self.store_text(&draft.names.checksum, &text, true)?;
+        Ok(stored)
+    }
+
+    fn store_text(&mut self, name: &str, text: &str, replace: bool) -> Result<Stored> {
+        let bytes = text.len() as u64;
+        let content = Content::Bytes(text.as_bytes());
+        let sha256 = sha256(text.as_bytes());
+        self.store(&Object { name, content, bytes, sha256: &sha256 }, replace)
+    }
+
+    fn store(&mut self, object: &Object, replace: bool) -> Result<Stored> {
+        let Publication { target, verify, .. } = self.publication;
+        let key = Key {
+            target: target.identity(),
+            object: object.name.to_owned(),
+            sha256: object.sha256.to_owned(),
+        };
+        if let Some(url) = self.memory.stored(&key)
+            && target.look(object, self.control)? == Found::Perhaps
+        {
+            let proof = "proved by an earlier run, still there with this size".to_owned();
+            return Ok(Stored { url, already: true, proof });
+        }
+        let how = How { verify: *verify, replace };
+        let stored =
+            target.store(object, how, &mut self.memory.session(key.clone()), self.control)?;
+        self.memory.set_stored(key, &stored)?;
+        Ok(stored)
+    }
+
+    /// Signs the manifest; the one that an earlier run signed is taken as long as it says the same
+    /// and is valid.
+    pub fn sign(&mut self, draft: &Draft, signer: &Signer) -> Result<Signed> {
+        let Publication { said, now, force, .. } = self.publication;
+        let content = draft.content(signer, said.valid_days)?;
+        let known = self.memory.signed(&content).filter(|(_, valid)| {
+            let valid = valid.as_deref().and_then(|valid| date::epoch(valid).ok());
+            valid.is_some_and(|valid| valid > *now)
+        });
+        let at = match &known {
+            Some((created, _)) => date::epoch(created)?,
+            None => *now,
+        };
+        let mut manifest = draft.manifest.clone();
+        said.date(&mut manifest, at)?;
+        let (document, email) = sign_and_validate(&manifest, signer, at)?;
+        let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
+        if known.is_none() {
+            self.memory.set_signed(content, created.clone(), Some(valid.clone()))?;
+        }
+        let path = manifest_beside(&self.place.image);
+        let identifier = manifest.identifier()?;
+        super::local::write(&path, &document, &identifier, *force)?;
+        let sha256 = sha256(document.as_bytes());
+        Ok(Signed { document, sha256, path, identifier, email, created, valid })
+    }
+
+    /// Stores the manifest beside the image. An earlier manifest of the same image is replaced.
+    pub fn store_manifest(&mut self, draft: &Draft, signed: &Signed) -> Result<Stored> {
+        let name = &draft.names.manifest;
+        let same_image = || -> Result<bool> {
+            let there = self.publication.target.fetch(name, MAX_MANIFEST, self.control)?;
+            let there = there.and_then(|bytes| Manifest::from_xml(&bytes).ok());
+            Ok(there.and_then(|m| m.identifier().ok()).is_some_and(|id| id == signed.identifier))
+        };
+        let replace = self.publication.force || same_image()?;
+        self.store_text(name, &signed.document, replace)
+    }
+
+    /// Registers the manifest. An answer that an earlier run got is not believed blindly: the entry
+    /// has to be there.
+    pub fn register(&mut self, signed: &Signed) -> Result<Option<(Answer, bool)>> {
+        let Some(registry) = self.publication.registry else { return Ok(None) };
+        let identity = registry.identity();
+        let known = self.memory.registered(&identity, &signed.sha256);
+        let (answer, already) = match registry.register(signed.document.as_bytes(), self.control)? {
+            Registered::Created { url } => (Answer { url: Some(url), pending: None }, false),
+            Registered::Already { url } => (Answer { url: Some(url), pending: None }, true),
+            Registered::Pending { message } => {
+                (Answer { url: None, pending: Some(message) }, false)
+            }
+        };
+        if known.as_ref() != Some(&answer) {
+            self.memory.set_registered(&identity, &signed.sha256, answer.clone())?;
+        }
+        Ok(Some((answer, already)))
+    }
+}
