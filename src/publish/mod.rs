@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! target.rs    the interface of every store
+//! http/        what all that speak HTTP use
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
 //! and to do it. It returns only when the object has its final name and was proved to be the one
 //! that was meant.
 
+pub mod http;
 mod target;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};
