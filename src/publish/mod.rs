@@ -3,6 +3,8 @@
 //!
 //! ```text
 //! target.rs    the interface of every store
+//! name.rs      the names of objects
+//! dav/         WebDAV, and servers that only know PUT
 //! http/        what all that speak HTTP use
 //! ```
 //!
@@ -10,7 +12,9 @@
 //! and to do it. It returns only when the object has its final name and was proved to be the one
 //! that was meant.
 
+pub mod dav;
 pub mod http;
+mod name;
 mod target;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};

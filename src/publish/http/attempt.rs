@@ -35,6 +35,27 @@ pub(super) struct Raw {
     pub(super) body: Vec<u8>,
 }
 
+/// The wanted part of a body that is passing by.
+struct Window {
+    /// Bytes to be passed over, still.
+    before: u64,
+    /// Bytes to be taken, still.
+    wanted: u64,
+}
+
+impl Window {
+    fn cut<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
+        let len = piece.len() as u64;
+        let skip = self.before.min(len);
+        self.before -= skip;
+        let take = self.wanted.min(len - skip);
+        self.wanted -= take;
+        // Both are at most the length of the piece, which is a usize.
+        let at = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        piece.get(at(skip)..at(skip + take)).unwrap_or_default()
+    }
+}
+
 impl Attempt<'_> {
     /// Sends the request. The body of a success goes to `sink`, if there is one; `began` becomes
     /// true as soon as something was given to it.
@@ -53,12 +74,17 @@ impl Attempt<'_> {
             body: Vec::new(),
         };
         let success = response.status().is_success();
+        let mut window = self.window(&raw)?;
         let mut left = match sink {
             Some(_) if !success => Request::SHORT,
             _ => self.request.max_reply,
         };
         while let Some(piece) = self.watched(response.chunk(), &meter).await? {
             meter.received(piece.len() as u64);
+            let mut piece = &piece[..];
+            if let Some(window) = window.as_mut().filter(|_| success) {
+                piece = window.cut(piece);
+            }
             left = match left.checked_sub(piece.len() as u64) {
                 Some(left) => left,
                 // Of an error page the beginning is enough.
@@ -67,15 +93,36 @@ impl Attempt<'_> {
             };
             match &mut sink {
                 Some(sink) if success => {
-                    *began = true;
+                    *began |= !piece.is_empty();
                     let begin = Instant::now();
-                    sink(&piece)?;
+                    sink(piece)?;
                     meter.forgive(begin.elapsed());
                 }
-                _ => raw.body.extend_from_slice(&piece),
+                _ => raw.body.extend_from_slice(piece),
+            }
+            if success && window.as_ref().is_some_and(|window| window.wanted == 0) {
+                break;
             }
         }
         Ok(raw)
+    }
+
+    /// What of the reply is wanted, if the request has a range.
+    fn window(&self, raw: &Raw) -> Result<Option<Window>> {
+        let Some((from, wanted)) = self.request.range else { return Ok(None) };
+        if raw.status != 206 {
+            return Ok(Some(Window { before: from, wanted }));
+        }
+        // RFC 9110 §14.4: `bytes FIRST-LAST/LENGTH`.
+        let begins = raw.headers.get("content-range").and_then(|value| {
+            value.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+        });
+        if begins == Some(from) {
+            return Ok(Some(Window { before: 0, wanted }));
+        }
+        let message = format!("{}: another range came than was asked for", self.request.words());
+        Err(Error::new(Kind::Protocol, "http-range", message)
+            .remedy("check what is wrong with the server, or with a cache before it"))
     }
 
     fn build(&self, authorization: Option<&str>, meter: &Arc<Meter>) -> Result<reqwest::Request> {
@@ -85,6 +132,11 @@ impl Attempt<'_> {
         let mut built = reqwest::Request::new(method, request.url.clone());
         for (name, value) in &request.headers {
             built.headers_mut().insert(HeaderName::from_static(name), header(value)?);
+        }
+        if let Some((from, wanted)) = request.range {
+            let last = from.saturating_add(wanted).saturating_sub(1);
+            let value = header(&format!("bytes={from}-{last}"))?;
+            built.headers_mut().insert(reqwest::header::RANGE, value);
         }
         if let Some(authorization) = authorization {
             let mut value = header(authorization)?;

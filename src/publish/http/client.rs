@@ -247,7 +247,7 @@ impl Client {
             }
             _ => line(&body, &secrets),
         };
-        Reply { status, headers, body, said }
+        Reply { url: url.clone(), status, headers, body, said }
     }
 }
 

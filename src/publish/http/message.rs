@@ -58,6 +58,10 @@ pub struct Request<'a> {
     pub headers: Vec<(&'static str, String)>,
     /// What is sent.
     pub body: Body<'a>,
+    /// The part of a long reply that is wanted by [`Client::read`](super::Client::read): where it
+    /// begins, and how long it may be. A server that ignores ranges (RFC 9110 §14.2) costs time,
+    /// nothing else: what was not asked for is passed over.
+    pub range: Option<(u64, u64)>,
     /// A longer reply is an error of kind `Protocol`.
     pub max_reply: u64,
     /// How much longer than [`Transport::idle`](super::Transport::idle) the server may be silent
@@ -79,6 +83,7 @@ impl<'a> Request<'a> {
             url,
             headers: Vec::new(),
             body: Body::Empty,
+            range: None,
             max_reply: Request::SHORT,
             patience: Duration::ZERO,
             told: None,
@@ -119,6 +124,8 @@ impl fmt::Debug for Request<'_> {
 /// What the server answered.
 #[derive(Clone)]
 pub struct Reply {
+    /// What answered: where the redirects of a reading request led, else the request's URL.
+    pub url: Url,
     /// The status code.
     pub status: u16,
     /// The headers.

@@ -129,7 +129,8 @@ mod tests {
             (reqwest::header::HeaderName::from_static(name), value.parse().unwrap())
         });
         let headers = headers.collect();
-        Reply { status: 503, headers, body: Vec::new(), said: String::new() }
+        let url = url::Url::parse("http://h/").unwrap();
+        Reply { url, status: 503, headers, body: Vec::new(), said: String::new() }
     }
 
     #[test]
