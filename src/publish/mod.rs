@@ -2,13 +2,17 @@
 //! know of them.
 //!
 //! ```text
-//! target.rs    the interface of every store
+//! target.rs       the interface of every store
+//! name.rs         the names of objects
+//! directory.rs    a directory as a store
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
 //! and to do it. It returns only when the object has its final name and was proved to be the one
 //! that was meant.
 
+pub mod directory;
+mod name;
 mod target;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};
