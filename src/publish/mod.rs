@@ -2,10 +2,11 @@
 //! know of them.
 //!
 //! ```text
-//! target.rs    the interface of every store
-//! name.rs      the names of objects
-//! dav/         WebDAV, and servers that only know PUT
-//! http/        what all that speak HTTP use
+//! target.rs       the interface of every store
+//! name.rs         the names of objects
+//! directory.rs    a directory as a store
+//! dav/            WebDAV, and servers that only know PUT
+//! http/           what all that speak HTTP use
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
@@ -13,6 +14,7 @@
 //! that was meant.
 
 pub mod dav;
+pub mod directory;
 pub mod http;
 mod name;
 mod target;
