@@ -2,13 +2,21 @@
 //! know of them.
 //!
 //! ```text
-//! target.rs    the interface of every store
+//! target.rs       the interface of every store
+//! name.rs         the names of objects
+//! directory.rs    a directory as a store
+//! dav/            WebDAV, and servers that only know PUT
+//! http/           what all that speak HTTP use
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
 //! and to do it. It returns only when the object has its final name and was proved to be the one
 //! that was meant.
 
+pub mod dav;
+pub mod directory;
+pub mod http;
+mod name;
 mod target;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};

@@ -1,0 +1,372 @@
+//! A directory as a store: `--repository DIR`, `file://` URLs, and the embedded market's files.
+//!
+//! ```text
+//! ROOT/base/1.0/x.img.gz                           an object: only ever complete and proved
+//! ROOT/base/1.0/.x.img.gz.e3b0c44298fc1c14.part    the same while it is stored
+//! ```
+//!
+//! The part is locked while a run works on it. Killing a run leaves at most the part, and the next
+//! run compares it with the source before it goes on, so nothing has to be believed that an earlier
+//! run has said; what is kept of a session is for people.
+
+mod copy;
+mod folder;
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use self::copy::{Source, digest_of, prove};
+use self::folder::{Folder, failed, is_file};
+use super::name;
+use super::{Found, How, Object, Session, Stored, Target};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+
+/// A directory that objects are stored in.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    root: PathBuf,
+    base: Url,
+    link: bool,
+}
+
+impl Directory {
+    /// The directory `root`, which is made, with the folders above it, when something is stored.
+    ///
+    /// # Errors
+    /// `Usage` if its path cannot be made absolute.
+    pub fn new(root: &Path) -> Result<Self> {
+        let bad = |cause| {
+            let error = Error::new(Kind::Usage, "directory-path", "this is no path of a directory");
+            error.at(root).because(cause).remedy("give --repository a directory")
+        };
+        let root = std::path::absolute(root).map_err(bad)?;
+        let base = Url::from_directory_path(&root)
+            .map_err(|()| bad(std::io::ErrorKind::InvalidFilename.into()))?;
+        Ok(Directory { root, base, link: false })
+    }
+
+    /// The directory of a `file://` URL (RFC 8089): on this host, and nothing but a path.
+    ///
+    /// # Errors
+    /// `Usage` for any other URL.
+    pub fn from_url(url: &Url) -> Result<Self> {
+        let bad = |what: &str| {
+            Error::new(Kind::Usage, "directory-url", format!("{url}: {what}"))
+                .remedy("write file:///path/of/the/directory, or only the path")
+        };
+        if url.scheme() != "file" || url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("this is not the URL of a directory"));
+        }
+        if !matches!(url.host_str(), None | Some("" | "localhost")) {
+            return Err(bad("a directory on another host cannot be stored into"));
+        }
+        let path = url.to_file_path().map_err(|()| bad("this is no path"))?;
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(bad("there is a NUL in it"));
+        }
+        Directory::new(&path)
+    }
+
+    /// Says under which URL others find the directory; without it they are told its path.
+    ///
+    /// # Errors
+    /// `Usage` if nothing can be appended to the URL, or if it has a password in it.
+    pub fn served_at(mut self, base: &Url) -> Result<Self> {
+        let plain = base.username().is_empty() && base.password().is_none();
+        let path_only = base.query().is_none() && base.fragment().is_none();
+        if base.cannot_be_a_base() || !plain || !path_only {
+            let message = "the public URL of the directory must be a plain one";
+            return Err(Error::new(Kind::Usage, "directory-base-url", message)
+                .remedy("give it as https://host/path/, without user, query and fragment"));
+        }
+        self.base = base.clone();
+        if !base.path().ends_with('/') {
+            self.base.set_path(&format!("{}/", base.path()));
+        }
+        Ok(self)
+    }
+
+    /// Makes an object another name of its source file where the file system can do that, and
+    /// copies it elsewhere. The source must not be changed later.
+    #[must_use]
+    pub fn linking(mut self) -> Self {
+        self.link = true;
+        self
+    }
+
+    /// The folder of an object, as far as it is there, and the object's name in it.
+    fn find<'n>(&self, name: &'n str) -> Result<(Option<Folder>, &'n str)> {
+        let parts = name::parts(name)?;
+        let (last, above) = parts.split_last().unwrap_or((&name, &[]));
+        let mut folder = Folder::root(&self.root)?;
+        for part in above {
+            let Some(open) = folder else { break };
+            folder = open.enter(part)?;
+        }
+        Ok((folder, last))
+    }
+
+    /// The same, made as far as it is not there.
+    fn make<'n>(&self, name: &'n str) -> Result<(Folder, &'n str)> {
+        let parts = name::parts(name)?;
+        let (last, above) = parts.split_last().unwrap_or((&name, &[]));
+        let mut folder = Folder::make_root(&self.root)?;
+        for part in above {
+            folder = folder.make(part)?;
+        }
+        Ok((folder, last))
+    }
+
+    fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
+        Stored { url: self.location(object.name), already, proof: proof.to_owned() }
+    }
+
+    /// The object at its final name, if it is there and is the one that is meant.
+    fn there(
+        &self,
+        object: &Object,
+        (folder, last): (&Folder, &str),
+        replace: bool,
+        control: &Control,
+    ) -> Result<Option<Stored>> {
+        let Some(stat) = folder.found(last)? else { return Ok(None) };
+        if is_file(&stat) && u64::try_from(stat.st_size) == Ok(object.bytes) {
+            if let Some(file) = folder.open(last)? {
+                let path = folder.path(last);
+                if digest_of(&file, &path, object.bytes, control)? == object.sha256 {
+                    file.sync_all().map_err(|e| failed("cannot sync", &path, e))?;
+                    return Ok(Some(self.stored(object, true, "read back")));
+                }
+            }
+        }
+        if replace {
+            return Ok(None);
+        }
+        Err(Error::new(Kind::CannotCreate, "object-other", "something else has this name")
+            .at(&folder.path(last))
+            .remedy("use another version or name, or --force to replace it"))
+    }
+
+    /// Brings the object's bytes to an unfinished file and proves them. Returns that file's name
+    /// and the proof.
+    fn fill(
+        &self,
+        object: &Object,
+        folder: &Folder,
+        part: &Part,
+        how: How,
+        session: &mut dyn Session,
+        control: &Control,
+    ) -> Result<(String, &'static str)> {
+        let source = Source::open(object)?;
+        let linked = format!("{}.link", part.name);
+        if let (true, Source::File(file, path)) = (self.link, &source) {
+            folder.remove(&linked)?;
+            if folder.link(file, &linked) {
+                file.sync_all().map_err(|e| failed("cannot sync", path, e))?;
+                if digest_of(file, path, object.bytes, control)? == object.sha256 {
+                    return Ok((linked, "read back"));
+                }
+                folder.remove(&linked)?;
+                folder.remove(&part.name)?;
+                return Err(Error::new(
+                    Kind::Mismatch,
+                    "object-changed",
+                    "its SHA-256 is not the one it should have",
+                )
+                .at(path)
+                .remedy("verify the image with stratus-convert --verify, or convert it again"));
+            }
+        }
+        let path = folder.path(&part.name);
+        let open = (&part.file, path.as_path());
+        let filled = copy::copy(object, &source, open, session, control)
+            .and_then(|()| prove(object, &source, open, how.verify, control));
+        match filled {
+            Ok(proof) => Ok((part.name.clone(), proof)),
+            Err(error) => {
+                // Wrong bytes are no beginning to go on from.
+                if error.kind() == Kind::Mismatch {
+                    folder.remove(&part.name)?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Target for Directory {
+    fn identity(&self) -> String {
+        // Where it is, not where others see it: that decides whether work is continued there.
+        Url::from_directory_path(&self.root).map_or_else(|()| String::new(), String::from)
+    }
+
+    fn location(&self, name: &str) -> String {
+        format!("{}{}", self.base, name::encoded(name))
+    }
+
+    fn fetch(&self, name: &str, max: u64, control: &Control) -> Result<Option<Vec<u8>>> {
+        control.go_on("stopped before reading")?;
+        let (Some(folder), last) = self.find(name)? else { return Ok(None) };
+        let Some(file) = folder.open(last)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(file, max.saturating_add(1)),
+            &mut bytes,
+        )
+        .map_err(|e| failed("cannot read", &folder.path(last), e))?;
+        if bytes.len() as u64 > max {
+            return Err(Error::new(Kind::Refused, "object-too-large", "this is too large")
+                .at(&folder.path(last))
+                .remedy(format!("at most {max} bytes are read of such a file")));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn look(&self, object: &Object, control: &Control) -> Result<Found> {
+        control.go_on("stopped before looking")?;
+        name::check(object)?;
+        let (Some(folder), last) = self.find(object.name)? else { return Ok(Found::Nothing) };
+        Ok(match folder.found(last)? {
+            None => Found::Nothing,
+            Some(stat) if is_file(&stat) && u64::try_from(stat.st_size) == Ok(object.bytes) => {
+                Found::Perhaps
+            }
+            Some(_) => Found::Other,
+        })
+    }
+
+    fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String> {
+        let path = self.root.join(object.name);
+        let path = path.display();
+        let verb = if self.link { "link or write" } else { "write" };
+        let write = format!("{verb} {path} ({} bytes)", object.bytes);
+        let mut lines = match (found, how.replace) {
+            (Found::Nothing, _) => vec![write],
+            (Found::Perhaps, true) => vec![write + ", unless it is there already"],
+            (Found::Perhaps, false) => vec![format!("read {path} and compare it")],
+            (Found::Other, true) => vec![write.replacen(verb, "replace", 1)],
+            (Found::Other, false) => vec![format!("stop: something else is at {path}")],
+        };
+        lines.push(format!("location {}", self.location(object.name)));
+        lines
+    }
+
+    fn store(
+        &self,
+        object: &Object,
+        how: How,
+        session: &mut dyn Session,
+        control: &Control,
+    ) -> Result<Stored> {
+        control.go_on("stopped before storing")?;
+        name::check(object)?;
+        let (folder, last) = self.make(object.name)?;
+        if let Some(stored) = self.there(object, (&folder, last), how.replace, control)? {
+            discard(&folder, object)?;
+            folder.sync()?;
+            return Ok(stored);
+        }
+        let part = Part::open(&folder, object)?;
+        let (finished, proof) = self.fill(object, &folder, &part, how, session, control)?;
+        if how.replace {
+            folder.replace(&finished, last)?;
+        } else if !folder.rename(&finished, last)? {
+            // Another run was faster; it may have stored the same.
+            let stored = self.there(object, (&folder, last), false, control)?;
+            drop(part);
+            discard(&folder, object)?;
+            return stored.ok_or_else(|| {
+                Error::new(Kind::Locked, "locked", "other runs come and go on this name")
+                    .at(&folder.path(last))
+                    .remedy("try again later")
+            });
+        }
+        if finished != part.name {
+            folder.remove(&part.name)?;
+        }
+        folder.sync()?;
+        Ok(self.stored(object, false, proof))
+    }
+
+    fn discard(&self, object: &Object, _: &dyn Session, control: &Control) -> Result<()> {
+        control.go_on("stopped before removing what is unfinished")?;
+        name::check(object)?;
+        match self.find(object.name)? {
+            (Some(folder), _) => discard(&folder, object),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// Removes what is unfinished, unless a run works on it.
+fn discard(folder: &Folder, object: &Object) -> Result<()> {
+    let name = name::unfinished(object);
+    let linked = format!("{name}.link");
+    if folder.found(&name)?.is_none() {
+        return folder.remove(&linked);
+    }
+    let part = Part::open(folder, object)?;
+    folder.remove(&linked)?;
+    folder.remove(&part.name)
+}
+
+/// The unfinished file, locked.
+struct Part {
+    file: File,
+    name: String,
+}
+
+impl Part {
+    /// Opens or makes it. What is not a regular file of this user with a single name is removed and
+    /// made anew: writing into it could change another file, or let another user change ours.
+    ///
+    /// # Errors
+    /// `Locked` if another run works on it.
+    fn open(folder: &Folder, object: &Object) -> Result<Self> {
+        let name = name::unfinished(object);
+        let path = folder.path(&name);
+        let looking = |e| failed("cannot look at", &path, e);
+        // Another run may finish, or remove, what we have just opened: then look again.
+        for _ in 0..100 {
+            let (file, new) = match folder.create(&name)? {
+                Some(file) => (file, true),
+                None => match folder.open_to_write(&name)? {
+                    Some(file) => (file, false),
+                    None => {
+                        folder.remove(&name)?;
+                        continue;
+                    }
+                },
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::new(Kind::Locked, "locked", "another run stores this")
+                        .at(&path)
+                        .remedy("wait for its end, then run the same command again"));
+                }
+                // Some network file systems have no locks.
+                Err(TryLockError::Error(_)) => {}
+            }
+            let ours = file.metadata().map_err(looking)?;
+            let Some(named) = folder.found(&name)? else { continue };
+            if (ours.dev(), ours.ino()) != (named.st_dev, named.st_ino) {
+                continue;
+            }
+            // A new one is ours whatever its owner: a network file system may map users.
+            let user = rustix::process::geteuid().as_raw();
+            if new || (ours.is_file() && ours.nlink() == 1 && ours.uid() == user) {
+                return Ok(Part { file, name });
+            }
+            folder.remove(&name)?;
+        }
+        Err(Error::new(Kind::Locked, "locked", "other runs come and go on this name")
+            .at(&path)
+            .remedy("try again later"))
+    }
+}
