@@ -327,6 +327,9 @@ impl Target for DavTarget {
         let mut upload = Upload { object, local, last, part, ability, control };
         let mine = is_of(session, object, Mode::Direct);
         if self.is_there(&upload, how.replace, mine)? {
+            // What an earlier run may have left is of no use any more. Whoever may not remove it
+            // has still found the object.
+            let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
         upload.ability = self.ability(&upload.last, control)?;
