@@ -5,6 +5,8 @@
 //! target.rs       the interface of every store
 //! name.rs         the names of objects
 //! directory.rs    a directory as a store
+//! scheme.rs       how an appliance repository wants its files named
+//! locations.rs    which locations a marketplace may be told
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
@@ -12,7 +14,9 @@
 //! that was meant.
 
 pub mod directory;
+pub mod locations;
 mod name;
+pub mod scheme;
 mod target;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};
