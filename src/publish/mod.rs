@@ -6,14 +6,21 @@
 //! name.rs         the names of objects
 //! directory.rs    a directory as a store
 //! scheme.rs       how an appliance repository wants its files named
-//! locations.rs    which locations a marketplace may be told
+//! dav/            WebDAV, and servers that only know PUT
+//! http/           what all that speak HTTP use
+//! registry.rs     the interface of everything that knows of images
+//! market_folder.rs   the embedded market's data folder
+//! marketplace.rs     a marketplace behind HTTP
+//! locations.rs       which locations a marketplace may be told
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,
 //! and to do it. It returns only when the object has its final name and was proved to be the one
 //! that was meant.
 
+pub mod dav;
 pub mod directory;
+pub mod http;
 pub mod locations;
 mod name;
 pub mod scheme;

@@ -1,0 +1,367 @@
+//! WebDAV (RFC 4918) as a store, and servers that know only `PUT`: `--repository https://…`.
+//!
+//! ```text
+//! mod.rs       the target: from one end to the other
+//! requests.rs  the small requests: is it there, folders, remove, rename
+//! probe.rs     what the server can do, asked once for each collection
+//! send.rs      the bytes: in pieces that are appended, or as a whole
+//! proof.rs     what lies there, read back
+//! local.rs     the object on this side
+//! stage.rs     what is told while it works
+//! ```
+//!
+//! An object is written as `.NAME.<16 digits of its SHA-256>.part`, proved, and then gets its name
+//! with `MOVE`, which a reader sees as one step.
+//!
+//! # Servers without `MOVE`
+//!
+//! There the object is written to its final name at once, only if nothing is there or it may be
+//! replaced, and proved afterwards. If the proof fails it is removed again. Until then a reader may
+//! find what is not proved, and on servers that write in place, a part of it; after a run that was
+//! killed, until the next run. Nothing else is possible there.
+
+mod local;
+mod probe;
+mod proof;
+mod requests;
+mod send;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use self::local::Local;
+use self::probe::Ability;
+use self::requests::There;
+use super::http::{Client, Request, Transport, shown, without_user};
+use super::{Found, How, Object, Session, Stored, Target, Verify, name};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+
+/// Bytes of one request when pieces are appended. lighttpd takes a piece wholly or not at all, so
+/// this is what a cut can cost there.
+const PIECE: u64 = 64 << 20;
+
+/// A collection of a WebDAV server, or a folder of one that knows `PUT`.
+#[derive(Debug)]
+pub struct DavTarget {
+    base: Url,
+    client: Client,
+    piece: u64,
+    /// By collection.
+    abilities: Mutex<BTreeMap<String, Ability>>,
+}
+
+/// One object on its way.
+struct Upload<'a> {
+    object: &'a Object<'a>,
+    local: Local<'a>,
+    /// Where it goes, and where it is until then: the same for a server without `MOVE`.
+    last: Url,
+    part: Url,
+    ability: Ability,
+    control: &'a Control,
+}
+
+/// How the bytes get there, in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Append,
+    Whole,
+    Direct,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Append => "append",
+            Mode::Whole => "whole",
+            Mode::Direct => "direct",
+        }
+    }
+}
+
+impl DavTarget {
+    /// The collection at `url`; user and password in it become those for its host.
+    ///
+    /// # Errors
+    /// `Usage` for a URL that is none of HTTP, or has a query; those of [`Client::new`].
+    pub fn new(url: &Url, transport: &Transport) -> Result<Self> {
+        let (mut base, login) = without_user(url.clone());
+        let http = matches!(base.scheme(), "http" | "https");
+        if !http || base.query().is_some() || base.fragment().is_some() {
+            let message = format!("{} is no address of a repository", shown(&base));
+            return Err(Error::new(Kind::Usage, "repository-url", message)
+                .remedy("give it as https://HOST/PATH/, without query and fragment"));
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let mut transport = transport.clone();
+        if let Some(login) = login {
+            transport.credentials.add(&base, login);
+        }
+        let client = Client::new(&transport)?;
+        Ok(DavTarget { base, client, piece: PIECE, abilities: Mutex::default() })
+    }
+
+    /// With other pieces than those of 64 MiB, for servers that do not take so much at once.
+    #[must_use]
+    pub fn with_pieces(mut self, bytes: u64) -> Self {
+        self.piece = bytes.clamp(1, PIECE);
+        self
+    }
+
+    fn url(&self, name: &str) -> Result<Url> {
+        name::parts(name)?;
+        self.base.join(&format!("./{}", name::encoded(name))).map_err(|_| {
+            Error::new(Kind::Usage, "object-name", format!("{name:?} cannot be a part of a URL"))
+        })
+    }
+
+    fn part(last: &Url, object: &Object) -> Result<Url> {
+        last.join(&format!("./{}", name::encoded(&name::unfinished(object)))).map_err(|_| {
+            Error::new(Kind::Usage, "object-name", "the name cannot be a part of a URL")
+        })
+    }
+
+    /// What the server can do in the collection of `last`, which is made if it is not there.
+    fn ability(&self, last: &Url, control: &Control) -> Result<Ability> {
+        let collection = last.join(".").map_err(|_| {
+            Error::new(Kind::Internal, "dav-collection", "an object has no collection")
+        })?;
+        let known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ability) = known.get(collection.as_str()) {
+            return Ok(*ability);
+        }
+        drop(known);
+        requests::make_collections(&self.client, &collection, control)?;
+        let ability = probe::probe(&self.client, &collection, control)?;
+        let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(collection.into(), ability);
+        Ok(ability)
+    }
+
+    fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
+        Stored { url: self.location(object.name), already, proof: proof.to_owned() }
+    }
+
+    /// Whether this very object is at its final name already; if another is, and may not be
+    /// replaced, that is an error.
+    fn is_there(&self, upload: &Upload, replace: bool, mine: bool) -> Result<bool> {
+        let Upload { object, last, control, .. } = upload;
+        let there = requests::look(&self.client, last, control)?;
+        if there == There::Nothing {
+            return Ok(false);
+        }
+        if there != There::Collection && there.may_have(object.bytes) {
+            let digest = proof::read_all(&self.client, last, object.bytes, control)?;
+            if digest.as_deref() == Some(object.sha256) {
+                return Ok(true);
+            }
+        }
+        if there == There::Collection || !(replace || mine && self.is_fragment(upload, there)?) {
+            let message = format!("something else is at {}", shown(last));
+            return Err(Error::new(Kind::CannotCreate, "object-other", message)
+                .remedy("use another version or name, or --force to replace it"));
+        }
+        Ok(false)
+    }
+
+    /// Whether what lies at the final name is a beginning of this object: what a run that was
+    /// killed has left on a server without `MOVE`.
+    fn is_fragment(&self, upload: &Upload, there: There) -> Result<bool> {
+        let There::Object(Some(size)) = there else { return Ok(false) };
+        if size >= upload.object.bytes {
+            return Ok(false);
+        }
+        let digest = proof::read_all(&self.client, &upload.last, size, upload.control)?;
+        Ok(digest == Some(upload.local.sha256(size, upload.control)?))
+    }
+
+    /// Sends, proves, and renames.
+    fn publish(&self, upload: &Upload, how: How, session: &mut dyn Session) -> Result<Stored> {
+        let object = upload.object;
+        let mode = upload.mode();
+        // What is only compared with the server in part, or seen by others at once, has to be right
+        // on this side.
+        let small = matches!(object.content, super::Content::Bytes(_));
+        if small || how.verify != Verify::Full || mode == Mode::Direct {
+            upload.local.prove(upload.control)?;
+        }
+        let mut again = true;
+        loop {
+            let continued = self.send(upload, session)?;
+            // What an earlier run has sent is believed only when all of it was read.
+            let verify = if continued { Verify::Full } else { how.verify };
+            let error = match proof::prove(&self.client, upload, verify) {
+                Ok(proof) => {
+                    self.finish(upload, how, verify)?;
+                    return Ok(self.stored(object, false, proof));
+                }
+                Err(error) => error,
+            };
+            if !matches!(error.kind(), Kind::Mismatch | Kind::Protocol) {
+                return Err(error);
+            }
+            // Wrong bytes are no beginning to go on from, and nothing that others should find.
+            requests::remove(&self.client, &upload.part, upload.control)
+                .map_err(|cannot| cannot.within(&error.to_string()))?;
+            session.keep(Value::Null)?;
+            if !(continued && again) {
+                upload.local.prove(upload.control)?;
+                return Err(error);
+            }
+            upload.control.warn(format!("{error}; it is sent anew"));
+            again = false;
+        }
+    }
+
+    /// The final name, and a last look at what lies there.
+    fn finish(&self, upload: &Upload, how: How, verify: Verify) -> Result<()> {
+        if upload.mode() == Mode::Direct {
+            return Ok(());
+        }
+        requests::rename(&self.client, upload, how.replace)?;
+        match verify {
+            Verify::None => proof::prove_size(&self.client, upload, &upload.last),
+            _ => proof::prove_tail(&self.client, upload, &upload.last),
+        }
+    }
+}
+
+impl Upload<'_> {
+    fn mode(&self) -> Mode {
+        match self.ability {
+            Ability { moves: false, .. } => Mode::Direct,
+            Ability { appends: true, .. } => Mode::Append,
+            Ability { .. } => Mode::Whole,
+        }
+    }
+
+    /// What is kept once the server has `sent` bytes.
+    fn session(&self, sent: u64) -> Value {
+        let part = name::unfinished(self.object);
+        json!({"part": part, "mode": self.mode().name(), "sent": sent})
+    }
+}
+
+/// Whether a session is one of this object, and of this way to send it.
+fn is_of(session: &dyn Session, object: &Object, mode: Mode) -> bool {
+    let Some(value) = session.last() else { return false };
+    let has = |key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
+    has("part", &name::unfinished(object)) && has("mode", mode.name())
+}
+
+impl Target for DavTarget {
+    fn identity(&self) -> String {
+        self.base.to_string()
+    }
+
+    fn location(&self, name: &str) -> String {
+        format!("{}{}", self.base, name::encoded(name))
+    }
+
+    fn fetch(&self, name: &str, max: u64, control: &Control) -> Result<Option<Vec<u8>>> {
+        let url = self.url(name)?;
+        let mut request = Request::new("GET", &url);
+        request.max_reply = max;
+        let reply = self.client.send(&request, control)?;
+        match reply.status {
+            404 | 410 => Ok(None),
+            200 => Ok(Some(reply.body)),
+            _ => Err(reply.failure(&request)),
+        }
+    }
+
+    fn look(&self, object: &Object, control: &Control) -> Result<Found> {
+        name::check(object)?;
+        let there = requests::look(&self.client, &self.url(object.name)?, control)?;
+        Ok(match there {
+            There::Nothing => Found::Nothing,
+            There::Object(_) if there.may_have(object.bytes) => Found::Perhaps,
+            There::Object(_) | There::Collection => Found::Other,
+        })
+    }
+
+    fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String> {
+        let last = self.location(object.name);
+        let folder = last.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let part = format!("{folder}/{}", name::encoded(&name::unfinished(object)));
+        let bytes = object.bytes;
+        let compare = format!("GET {last} ({bytes} bytes, to compare: the same is not sent again)");
+        let read = match how.verify {
+            Verify::Full => format!("GET {part} ({bytes} bytes, to prove it)"),
+            Verify::Tail => format!("GET {part} (its last MiB, to prove it)"),
+            Verify::None => format!("HEAD {part} (its size is the only proof)"),
+        };
+        let overwrite = if how.replace { "T" } else { "F" };
+        let mut plan = match found {
+            Found::Nothing => vec![format!("MKCOL {folder}/ (and above, where it is not there)")],
+            Found::Perhaps => vec![compare],
+            Found::Other if how.replace => vec![format!("replace what is at {last}")],
+            Found::Other => return vec![format!("refuse: something else is at {last}")],
+        };
+        plan.push(format!("PUT {part} ({bytes} bytes)"));
+        plan.push(read);
+        plan.push(format!("MOVE {part} to {last} (Overwrite: {overwrite})"));
+        plan
+    }
+
+    fn store(
+        &self,
+        object: &Object,
+        how: How,
+        session: &mut dyn Session,
+        control: &Control,
+    ) -> Result<Stored> {
+        name::check(object)?;
+        let last = self.url(object.name)?;
+        let part = DavTarget::part(&last, object)?;
+        let local = Local::open(object)?;
+        control.go_on("stopped before anything was sent")?;
+        let ability = Ability::default();
+        let mut upload = Upload { object, local, last, part, ability, control };
+        let mine = is_of(session, object, Mode::Direct);
+        if self.is_there(&upload, how.replace, mine)? {
+            return Ok(self.stored(object, true, "read back"));
+        }
+        upload.ability = self.ability(&upload.last, control)?;
+        if upload.mode() == Mode::Direct {
+            upload.part = upload.last.clone();
+        }
+        match self.publish(&upload, how, session) {
+            // Somebody else was faster. If that is the same object, all is well.
+            Err(error) if error.kind() == Kind::CannotCreate => {
+                if !self.is_there(&upload, false, false)? {
+                    return Err(error);
+                }
+                if upload.mode() != Mode::Direct {
+                    requests::remove(&self.client, &upload.part, control)?;
+                }
+                Ok(self.stored(object, true, "read back"))
+            }
+            stored => stored,
+        }
+    }
+
+    fn discard(&self, object: &Object, session: &dyn Session, control: &Control) -> Result<()> {
+        name::check(object)?;
+        let last = self.url(object.name)?;
+        let part = DavTarget::part(&last, object)?;
+        requests::remove(&self.client, &part, control)?;
+        if is_of(session, object, Mode::Direct) {
+            let local = Local::open(object)?;
+            let ability = Ability::default();
+            let upload = Upload { object, local, last, part, ability, control };
+            let there = requests::look(&self.client, &upload.last, control)?;
+            if self.is_fragment(&upload, there)? {
+                requests::remove(&self.client, &upload.last, control)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! What the server can do, tried with three bytes in the very collection.
+//!
+//! No header tells whether `PUT` with `Content-Range` appends. Apache does it; nginx and a plain
+//! lighttpd refuse; some servers say 201 and replace the whole object by the piece.
+
+use url::Url;
+
+use super::requests::{There, look, move_once, remove};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::publish::http::{Body, Client, Request, shown};
+
+/// What the server can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ability {
+    /// `PUT` with `Content-Range` writes a piece behind others.
+    pub(super) appends: bool,
+    /// `MOVE` works.
+    pub(super) moves: bool,
+}
+
+/// Tries it. This is also the cheap request that asks for the login before long ones.
+pub(super) fn probe(client: &Client, collection: &Url, control: &Control) -> Result<Ability> {
+    let at = |name: String| {
+        collection.join(&name).map_err(|_| {
+            Error::new(Kind::Internal, "dav-probe", "a probe has no name in the collection")
+        })
+    };
+    let number = fastrand::u64(..);
+    let (first, second) = (
+        at(format!(".stratus-probe-{number:016x}"))?,
+        at(format!(".stratus-probe-{number:016x}.b"))?,
+    );
+    let tried = (|| {
+        let appends = appends(client, &first, control)?;
+        let moves = moves(client, &first, &second, control)?;
+        Ok(Ability { appends, moves })
+    })();
+    let left = [&first, &second].map(|url| remove(client, url, control));
+    if let ([Err(error), _] | [_, Err(error)], Ok(_)) = (&left, &tried) {
+        control.warn(format!("a probe of three bytes stays behind: {error}"));
+    }
+    tried
+}
+
+fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
+    let request = Request::new("PUT", url).body(Body::Bytes(b"ab"));
+    let reply = client.send(&request, control)?;
+    if !reply.is_success() {
+        return Err(reply.failure(&request));
+    }
+    let request =
+        Request::new("PUT", url).header("content-range", "bytes 2-2/3").body(Body::Bytes(b"c"));
+    let reply = client.send(&request, control)?;
+    if !reply.is_success() {
+        // 400, 404, 405, 409, 411, 416, 501 and others: it does not do it, and says so.
+        return Ok(false);
+    }
+    let request = Request::new("GET", url).header("cache-control", "no-cache");
+    let reply = client.send(&request, control)?;
+    if reply.status == 200 && reply.body == b"abc" {
+        return Ok(true);
+    }
+    control.warn(format!(
+        "{}: the server says that it appends to what it stores, and damages it instead; all is \
+         sent as a whole, and begins anew after a cut",
+        shown(url)
+    ));
+    Ok(false)
+}
+
+fn moves(client: &Client, first: &Url, second: &Url, control: &Control) -> Result<bool> {
+    let reply = move_once(client, (first, second), false, 0, control)?;
+    if matches!(reply.status, 405 | 501) {
+        control.warn(format!(
+            "{} does not know MOVE: what is stored has its final name before it is proved",
+            first.origin().ascii_serialization()
+        ));
+        return Ok(false);
+    }
+    if !reply.is_success() {
+        return Err(reply.failure(&Request::new("MOVE", first)));
+    }
+    let gone = look(client, first, control)? == There::Nothing;
+    if gone && look(client, second, control)? != There::Nothing {
+        return Ok(true);
+    }
+    Err(Error::new(
+        Kind::Protocol,
+        "dav-move",
+        format!("MOVE {}: the server says that it was done, and it was not", shown(first)),
+    )
+    .remedy("check what is wrong with the server, or with a cache before it"))
+}

@@ -1,0 +1,158 @@
+//! The small requests: is it there, folders, remove, rename.
+
+use url::Url;
+
+use super::Upload;
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::publish::http::{Backoff, Client, Reply, Request, shown, temporary};
+
+/// What lies at a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum There {
+    Nothing,
+    /// An object, with its size if the server tells it.
+    Object(Option<u64>),
+    /// A folder. `MOVE` with `Overwrite: T` would remove all that is in it.
+    Collection,
+}
+
+impl There {
+    /// Whether it can be an object of this size.
+    pub(super) fn may_have(self, bytes: u64) -> bool {
+        matches!(self, There::Object(size) if size.is_none_or(|size| size == bytes))
+    }
+}
+
+/// Asks with `HEAD`.
+pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<There> {
+    let request = Request::new("HEAD", url).header("cache-control", "no-cache");
+    let reply = client.send(&request, control)?;
+    match reply.status {
+        404 | 410 => Ok(There::Nothing),
+        // Apache, nginx and lighttpd send whoever asks for a folder to the name with a slash.
+        _ if reply.url.path().ends_with('/') && !url.path().ends_with('/') => Ok(There::Collection),
+        200 => Ok(There::Object(reply.content_length())),
+        _ => Err(reply.failure(&request)),
+    }
+}
+
+/// The size of an object that has to be there.
+pub(super) fn size(client: &Client, url: &Url, control: &Control) -> Result<Option<u64>> {
+    match look(client, url, control)? {
+        There::Nothing => Ok(None),
+        There::Object(Some(size)) => Ok(Some(size)),
+        There::Object(None) | There::Collection => Err(Error::new(
+            Kind::Protocol,
+            "dav-no-size",
+            format!("HEAD {}: the server does not tell the size of what it stores", shown(url)),
+        )
+        .remedy("use a server that answers HEAD with Content-Length")),
+    }
+}
+
+/// Makes the collection, and those above it where they are missing (RFC 4918 §9.3: 409).
+///
+/// What else is wrong comes out when something is stored there: a user who may store in a collection
+/// need not be allowed to make one.
+pub(super) fn make_collections(client: &Client, url: &Url, control: &Control) -> Result<()> {
+    let mut missing = Vec::new();
+    let mut at = url.clone();
+    while at.path() != "/" {
+        let request = Request::new("MKCOL", &at);
+        let reply = client.send(&request, control)?;
+        match reply.status {
+            409 => missing.push(at.clone()),
+            401 | 407 | 413 | 500.. if reply.status != 501 => return Err(reply.failure(&request)),
+            _ => break,
+        }
+        let Ok(above) = at.join("..") else { break };
+        at = above;
+    }
+    while let Some(at) = missing.pop() {
+        let request = Request::new("MKCOL", &at);
+        let reply = client.send(&request, control)?;
+        // 405: somebody else has made it in the meantime.
+        if !reply.is_success() && reply.status != 405 {
+            return Err(reply.failure(&request));
+        }
+    }
+    Ok(())
+}
+
+/// Removes an object; its absence is fine.
+pub(super) fn remove(client: &Client, url: &Url, control: &Control) -> Result<()> {
+    let request = Request::new("DELETE", url);
+    let reply = client.send(&request, control)?;
+    match reply.status {
+        200..=299 | 404 | 410 => Ok(()),
+        // Folders that are not there, at nginx and others.
+        409 if look(client, url, control)? == There::Nothing => Ok(()),
+        _ => Err(reply.failure(&request)),
+    }
+}
+
+/// One `MOVE`. Behind a proxy that ends TLS a server knows itself by another scheme and refuses the
+/// full destination (502, RFC 4918 §9.9.4); then its path alone says the same (§8.3).
+pub(super) fn move_once(
+    client: &Client,
+    (from, to): (&Url, &Url),
+    overwrite: bool,
+    bytes: u64,
+    control: &Control,
+) -> Result<Reply> {
+    let overwrite = if overwrite { "T" } else { "F" };
+    let ask = |destination: &str| {
+        let mut request = Request::new("MOVE", from)
+            .header("destination", destination)
+            .header("overwrite", overwrite);
+        request.patience = patience(bytes);
+        client.once(&request, control)
+    };
+    let reply = ask(to.as_str())?;
+    if reply.status == 502 { ask(to.path()) } else { Ok(reply) }
+}
+
+/// A server may have to copy what it moves: 10 MiB a second are waited for.
+fn patience(bytes: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(bytes / (10 << 20))
+}
+
+/// Gives the object its final name. When this is done, nothing has the unfinished name any more.
+///
+/// # Errors
+/// `CannotCreate` if something has the final name and may not be replaced.
+pub(super) fn rename(client: &Client, upload: &Upload, replace: bool) -> Result<()> {
+    let Upload { object, last, part, control, .. } = upload;
+    let words = format!("MOVE {} to {}", shown(part), shown(last));
+    let mut backoff = Backoff::new(client.transport());
+    loop {
+        let moved = move_once(client, (part, last), replace, object.bytes, control);
+        let request = Request::new("MOVE", part);
+        let error = match moved {
+            Ok(reply) if reply.status == 412 => {
+                let message = format!("something else is at {}", shown(last));
+                return Err(Error::new(Kind::CannotCreate, "object-other", message)
+                    .remedy("use another version or name, or --force to replace it"));
+            }
+            Ok(reply) if reply.is_success() => None,
+            Ok(reply) => Some(reply.failure(&request)),
+            Err(error) => Some(error),
+        };
+        if error.as_ref().is_some_and(|error| !temporary(error)) {
+            return error.map_or(Ok(()), Err);
+        }
+        // It may be done although nobody told us, and not done although somebody did.
+        if size(client, part, control)?.is_none() {
+            return Ok(());
+        }
+        let Some(error) = error else {
+            let message = format!("{words}: the server says that it was done, and it was not");
+            return Err(Error::new(Kind::Protocol, "dav-move", message)
+                .remedy("check what is wrong with the server, or with a cache before it"));
+        };
+        if !backoff.again(&error.to_string(), None, control)? {
+            return Err(error);
+        }
+    }
+}

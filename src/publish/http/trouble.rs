@@ -1,0 +1,256 @@
+//! What went wrong, in words that help, and without secrets.
+
+use std::error::Error as _;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError};
+use url::Url;
+
+use super::message::{Reply, Request};
+use super::retry::temporary_status;
+use crate::error::{Error, Kind};
+
+/// The longest text of a server that is shown.
+const LONGEST: usize = 200;
+
+/// A URL as it may be shown: without user, password, query and fragment.
+pub fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Both fail only for URLs that cannot have a user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    format!("{url}{}", if query { "?…" } else { "" })
+}
+
+/// The text of a server as one short printable line: tags of HTML and control characters are left
+/// out. A text that has one of `secrets` in it is not shown at all.
+pub(super) fn line(body: &[u8], secrets: &[String]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str())) {
+        return "(the server's text repeats the password and is not shown)".to_owned();
+    }
+    let (mut line, mut tag) = (String::new(), false);
+    for c in text.chars() {
+        match c {
+            '<' => tag = true,
+            '>' if tag => {
+                tag = false;
+                line.push(' ');
+            }
+            _ if tag => {}
+            c if c.is_whitespace() => line.push(' '),
+            // Control characters, and those that turn the direction of a text around.
+            c if c.is_control()
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}') => {}
+            c => line.push(c),
+        }
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// A server that was silent for too long.
+pub(super) fn stalled(request: &Request) -> Error {
+    let message = format!("{}: nothing moved for too long", request.words());
+    Error::new(Kind::Unavailable, "http-stalled", message)
+        .remedy("check the network and the server, then run the same command again")
+}
+
+/// A request that got no reply.
+pub(super) fn wire(error: reqwest::Error, request: &Request) -> Error {
+    let words = request.words();
+    let error = error.without_url();
+    let mut causes = Vec::new();
+    let mut next: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return tls_trouble(tls, &words);
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if let Some(tls) = inner {
+                return tls_trouble(tls, &words);
+            }
+        }
+        causes.push(cause);
+        next = cause.source();
+    }
+    let io = causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let text = line(causes.last().map(ToString::to_string).unwrap_or_default().as_bytes(), &[]);
+    let dns = causes.iter().any(|cause| cause.to_string() == "dns error");
+    let (code, what, remedy) = match io {
+        _ if dns => (
+            "http-dns",
+            format!("the name of the host cannot be found: {text}"),
+            "check the name in the URL, and the network",
+        ),
+        Some(io::ErrorKind::ConnectionRefused) => (
+            "http-refused",
+            "the connection is refused".to_owned(),
+            "check host and port in the URL, and that the server runs",
+        ),
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => (
+            "http-closed",
+            "the server closed the connection".to_owned(),
+            "run the same command again; if it happens always, look into the server's log",
+        ),
+        _ if error.is_connect() => (
+            "http-connect",
+            format!("there is no connection: {text}"),
+            "check the URL, the proxy and the network",
+        ),
+        _ => (
+            "http-broken",
+            format!("the connection broke, or what came is not HTTP: {text}"),
+            "run the same command again; if it happens always, check what runs at that address",
+        ),
+    };
+    Error::new(Kind::Unavailable, code, format!("{words}: {what}")).remedy(remedy)
+}
+
+fn tls_trouble(error: &rustls::Error, words: &str) -> Error {
+    use AlertDescription as Alert;
+    let certificate = |what: &str, remedy: &str| {
+        Error::new(Kind::Unavailable, "http-tls", format!("{words}: {what}")).remedy(remedy)
+    };
+    match error {
+        rustls::Error::InvalidCertificate(wrong) => match wrong {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => certificate(
+                "the server's certificate has expired",
+                "check the clock of this machine, or have the server's certificate renewed",
+            ),
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                certificate(
+                    "the server's certificate is not valid yet",
+                    "check the clock of this machine",
+                )
+            }
+            CertificateError::UnknownIssuer => certificate(
+                "the server's certificate is signed by nobody whom this machine trusts",
+                "install the package ca-certificates, or name the issuer's certificate with \
+                 --ca-file",
+            ),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                certificate(
+                    "the server's certificate is for another host",
+                    "use the name in the certificate, or check who answers at that address",
+                )
+            }
+            CertificateError::Revoked => {
+                certificate("the server's certificate is revoked", "ask those who run the server")
+            }
+            other => certificate(
+                &format!("the server's certificate is wrong: {other}"),
+                "ask those who run the server",
+            ),
+        },
+        rustls::Error::AlertReceived(
+            alert @ (Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::AccessDenied
+            | Alert::HandshakeFailure),
+        ) => Error::new(
+            Kind::Permission,
+            "http-client-certificate",
+            format!("{words}: the server refuses this client: TLS alert {alert:?}"),
+        )
+        .remedy("name a client certificate that the server accepts with --client-cert"),
+        other => certificate(
+            &format!("TLS failed: {other}"),
+            "check that the port is one for TLS, and the server's configuration",
+        ),
+    }
+}
+
+/// A status that is the end of a request.
+pub(super) fn status(reply: &Reply, request: &Request) -> Error {
+    let status = reply.status;
+    let (kind, code, what, remedy) = match status {
+        401 => (
+            Kind::Permission,
+            "http-401",
+            "the server wants a name and password, or refuses these",
+            "name the user with --user, or put both into ~/.netrc",
+        ),
+        403 => (
+            Kind::Permission,
+            "http-403",
+            "the server does not allow it",
+            "check the URL and the rights of the user (--user, ~/.netrc)",
+        ),
+        407 => (
+            Kind::Permission,
+            "http-407",
+            "the proxy wants a name and password",
+            "put them into the variable of the proxy: http://USER:PASSWORD@HOST:PORT",
+        ),
+        404 | 410 => (Kind::Missing, "http-404", "it is not there", "check the URL"),
+        413 => (
+            Kind::Io,
+            "http-413",
+            "that is more than the server takes at once",
+            "raise the server's limit for request bodies",
+        ),
+        507 => (
+            Kind::Io,
+            "http-507",
+            "the server has no room left",
+            "make room there, then run the same command again",
+        ),
+        status if temporary_status(status) => (
+            Kind::Unavailable,
+            "http-unavailable",
+            "the server is out of order",
+            "run the same command again later, or look into the server's log",
+        ),
+        300..=399 => (
+            Kind::Protocol,
+            "http-redirect",
+            "the server sends us elsewhere, which is not followed here",
+            "if the new address is right, use it instead",
+        ),
+        _ => (
+            Kind::Protocol,
+            "http-status",
+            "the server does not do it",
+            "check the URL, and that the server offers what is needed",
+        ),
+    };
+    let mut message = format!("{}: {what} (status {status}", request.words());
+    if !reply.said.is_empty() {
+        message += ": ";
+        message += &reply.said;
+    }
+    Error::new(kind, code, message + ")").remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        let url = Url::parse("https://user:geheim@host:8443/a%20b?token=geheim#geheim").unwrap();
+        assert_eq!(shown(&url), "https://host:8443/a%20b?…");
+    }
+
+    #[test]
+    fn a_servers_text_becomes_a_harmless_line() {
+        let page = b"<html><h1>Not\x1b[31m Found</h1>\r\n<p>it\xff is\0 \xe2\x80\xaegone</p>";
+        assert_eq!(line(page, &[]), "Not[31m Found it is gone");
+        assert_eq!(line("x".repeat(1000).as_bytes(), &[]).chars().count(), 201);
+        let said = line(b"Authorization: Basic dTpw", &["dTpw".to_owned()]);
+        assert!(!said.contains("dTpw"));
+    }
+}
