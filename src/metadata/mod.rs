@@ -7,10 +7,13 @@
 //! validate/     schema, constraints, RDF, signature: what servers will say of a document
 //! ```
 
+mod c14n;
+pub mod certificate;
 mod datatypes;
 pub mod date;
 pub mod identifier;
 pub mod manifest;
+mod names;
 mod read;
 pub mod show;
 mod vocabulary;

@@ -8,6 +8,8 @@
 //! whoever walks over its tree recurses as deep as it is. All three are bounded here, so nothing
 //! behind this door has to.
 
+use std::borrow::Cow;
+
 use roxmltree::{Document, ParsingOptions};
 
 use crate::error::{Error, Kind, Result};
@@ -52,6 +54,25 @@ pub fn parse(document: &[u8]) -> Result<Document<'_>> {
         roxmltree::Error::DtdDetected => doctype(),
         e => Error::new(Kind::Damaged, "xml-syntax", format!("not well-formed XML: {e}")),
     })
+}
+
+/// The document with every line end as one line feed (XML 1.0, section 2.11).
+///
+/// To be called before [`parse`] where each character counts: the parser normalizes line ends, but
+/// not in comments and instructions, and not for a carriage return in front of a reference.
+pub fn line_ends(document: &[u8]) -> Cow<'_, [u8]> {
+    if !document.contains(&b'\r') {
+        return Cow::Borrowed(document);
+    }
+    let mut out = Vec::with_capacity(document.len());
+    for (at, &byte) in document.iter().enumerate() {
+        match byte {
+            b'\r' if document.get(at + 1) == Some(&b'\n') => {}
+            b'\r' => out.push(b'\n'),
+            byte => out.push(byte),
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn beyond(code: &'static str, what: &str, most: usize) -> Error {

@@ -133,3 +133,11 @@ fn a_document_cut_anywhere_or_changed_anywhere_does_no_harm() {
         }
     }
 }
+
+#[test]
+fn line_ends_are_made_one() {
+    let lines = |text: &str| String::from_utf8(line_ends(text.as_bytes()).into_owned()).unwrap();
+    assert_eq!(lines("a\nb"), "a\nb");
+    assert_eq!(lines("\ra\r\nb\r\rc\n\r\n\r"), "\na\nb\n\nc\n\n\n");
+    assert_eq!(lines(""), "");
+}
