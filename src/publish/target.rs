@@ -1,6 +1,7 @@
 //! The interface of every store.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use serde_json::Value;
 
@@ -40,6 +41,19 @@ pub enum Verify {
     Tail,
     /// Only its size.
     None,
+}
+
+impl FromStr for Verify {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "full" => Ok(Verify::Full),
+            "tail" => Ok(Verify::Tail),
+            "none" => Ok(Verify::None),
+            _ => Err(format!("'{word}' is not one of full, tail, none")),
+        }
+    }
 }
 
 /// How to store.

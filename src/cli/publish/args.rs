@@ -210,9 +210,13 @@ pub(super) struct Place {
     #[arg(long, value_name = "URL")]
     pub(super) location: Option<String>,
 
+    /// Register a location, too, that only this machine can reach
+    #[arg(long)]
+    pub(super) any_location: bool,
+
     /// How much of what is stored is read back: full (default), tail or none
     #[arg(long, value_name = "full|tail|none")]
-    pub(super) verify: Option<ReadBack>,
+    pub(super) verify: Option<crate::publish::Verify>,
 }
 
 /// Who signs.
@@ -381,10 +385,6 @@ macro_rules! words {
     };
 }
 
-words! {
-    /// `--verify`.
-    ReadBack { Full = "full", Tail = "tail", None = "none" }
-}
 words! {
     /// `--kind`.
     Kind { Machine = "machine", Disk = "disk" }

@@ -17,15 +17,15 @@ pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) 
     let signer = signer(&args.signing, site, need, now, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
-    let retired =
+    let document =
         pipeline::retire(&args.identifier, &args.reason, registry, &signer, now, control)?;
     if args.dry_run {
-        let lines = registry.plan(retired.document.as_bytes())?;
+        let lines = registry.plan(&args.identifier, &signer.email()?);
         talk.result_json(&json!({"schema": 1, "plan": {"steps": lines}}))?;
         let text: String = lines.iter().map(|line| format!("  {line}\n")).collect();
         return talk.result(&printable_lines(&text)).map(|()| 0);
     }
-    let Answer { url, pending } = pipeline::register(&retired.document, registry, control)?;
+    let Answer { url, pending } = pipeline::register(&document, registry, now, control)?;
     talk.result_json(&json!({
         "schema": 1,
         "deprecated": { "identifier": args.identifier, "reason": args.reason, "url": url, "pending": pending },

@@ -1,5 +1,6 @@
 //! `stratus-publish metadata`: manifests without a repository and without a marketplace.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -77,13 +78,8 @@ fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8>
     let said = described(&args.describing, site)?;
     let mut manifest = said.manifest(&record, sha1)?;
     said.date(&mut manifest, now()?)?;
-    match &args.location {
-        Some(location) => manifest.locations = vec![location.clone()],
-        None => talk.warn("the manifest has no location: nobody can get the image by it"),
-    }
-    for warning in manifest.warnings() {
-        talk.warn(&warning);
-    }
+    manifest.locations = args.location.iter().cloned().collect();
+    manifest.remarks().iter().for_each(|remark| talk.warn(remark));
     let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
     write(&output, &manifest.to_xml()?, false, args.force)?;
     written(&output, &manifest, talk)
@@ -122,12 +118,18 @@ fn validate_one(path: &Path, talk: Talk) -> Result<()> {
     let report = validate::validate(&read(path)?, now()?);
     talk.result_json(&json!({
         "schema": 1,
-        "validate": { "path": path.to_string_lossy(), "valid": report.valid(), "stages": report.to_json() },
+        "validate": { "path": path.to_string_lossy(), "report": report.to_json() },
     }))?;
     let name = printable(&path.display().to_string());
     let verdict = if report.valid() { "valid" } else { "not valid" };
-    let lines: String = report.lines().iter().map(|line| format!("  {line}\n")).collect();
-    talk.result(&format!("{name}: {verdict}\n{lines}"))?;
+    let mut text = format!("{name}: {verdict}\n");
+    for stage in &report.stages {
+        let _ = writeln!(text, "  {:<12} {}", stage.name, stage.verdict.name());
+        for finding in stage.verdict.findings() {
+            let _ = writeln!(text, "               {}", printable(finding));
+        }
+    }
+    talk.result(&text)?;
     if report.valid() {
         return Ok(());
     }

@@ -224,6 +224,7 @@ fn publication<'a>(
         location: args.place.location.clone(),
         signer,
         registry: places.registry.as_deref(),
+        reach: places.reach.clone(),
         verify: places.verify,
         force: args.shape.force,
         restart: args.shape.restart,

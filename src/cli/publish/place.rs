@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::args::{Place, ReadBack, Transport as Options};
+use super::args::{Place, Transport as Options};
 use super::secret;
 use super::signer::Need;
 use crate::cli::config::{Site, data_folder};
@@ -13,7 +13,7 @@ use crate::cli::talk::Talk;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::Manifest;
-use crate::pipeline::publish::{Naming, inflate};
+use crate::pipeline::publish::{Naming, Reach, inflate};
 use crate::publish::dav::DavTarget;
 use crate::publish::directory::Directory;
 use crate::publish::http::{Client, Login, Request, Secret, Transport, without_user};
@@ -33,6 +33,8 @@ pub(super) struct Places {
     pub(super) naming: Naming,
     /// Where the metadata is registered.
     pub(super) registry: Option<Box<dyn Registry>>,
+    /// From where the image has to be reachable.
+    pub(super) reach: Reach,
     /// How much is read back.
     pub(super) verify: Verify,
     need: Need,
@@ -59,8 +61,7 @@ impl Embedded {
     fn repository(&self) -> Result<Box<dyn Target>> {
         let base = url(&format!("{}/repo/", self.base), "market.base_url")?;
         let root = self.data.join("repo");
-        std::fs::create_dir_all(&root).map_err(|e| crate::files::cannot_create(&root, e))?;
-        Ok(Box::new(Directory::new(&root)?.with_base_url(base).with_links()))
+        Ok(Box::new(Directory::new(&root)?.served_at(&base)?.linking()))
     }
 
     fn registry(&self) -> Result<Box<dyn Registry>> {
@@ -102,9 +103,16 @@ impl Places {
             Some("") => Some(site.get::<String>("marketplace")?),
             Some(url) => Some(Some(url.to_owned())),
         };
-        let (registry, need) = match wanted {
+        let mut reach = Reach::Any;
+        let (registry, need): (Option<Box<dyn Registry>>, _) = match wanted {
             None => (None, Need::None),
-            Some(Some(url)) => (Some(marketplace(&url, &transport)?), Need::Marketplace),
+            Some(Some(url)) => {
+                let marketplace = Marketplace::new(&url, Client::new(&transport)?)?;
+                if !place.any_location {
+                    reach = Reach::Of(marketplace.endpoint().clone());
+                }
+                (Some(Box::new(marketplace)), Need::Marketplace)
+            }
             Some(None) => (Some(embedded.registry()?), Need::Embedded),
         };
         let unset = site.get::<String>("market_base_url")?.is_none();
@@ -112,11 +120,8 @@ impl Places {
             target,
             naming,
             registry,
-            verify: match site.or(place.verify, "verify")?.unwrap_or(ReadBack::Full) {
-                ReadBack::Full => Verify::Full,
-                ReadBack::Tail => Verify::Tail,
-                ReadBack::None => Verify::None,
-            },
+            reach,
+            verify: site.or(place.verify, "verify")?.unwrap_or_default(),
             need,
             unset_base: unset && repository.is_none() && place.location.is_none(),
         })
@@ -139,11 +144,6 @@ impl Places {
     }
 }
 
-/// A registry at a URL.
-pub(super) fn marketplace(text: &str, transport: &Transport) -> Result<Box<dyn Registry>> {
-    Ok(Box::new(Marketplace::new(text, transport)?))
-}
-
 /// The registry of a command that only needs one: `--marketplace`, the configured one, the embedded.
 pub(super) fn registry(
     marketplace_option: Option<&str>,
@@ -156,7 +156,7 @@ pub(super) fn registry(
         None => Ok((Embedded::settle(site)?.registry()?, Need::Embedded)),
         Some(url) => {
             let transport = transport(options, site, None, control)?;
-            Ok((marketplace(&url, &transport)?, Need::Marketplace))
+            Ok((Box::new(Marketplace::new(&url, Client::new(&transport)?)?), Need::Marketplace))
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::config::{Site, data_folder};
 use crate::cli::talk::Talk;
 use crate::error::{Error, Kind, Result};
 use crate::files::cannot_create;
-use crate::metadata::keys::Endorser;
+use crate::metadata::keys::{self, Endorser};
 use crate::metadata::signature::Profile;
 use crate::pipeline::publish::Signer;
 
@@ -86,7 +86,7 @@ fn p12_file(options: &Signing, path: &Path, site: &Site) -> Result<Endorser> {
     let bytes = read(path)?;
     let alias = site.or(options.p12_alias.clone(), "p12_alias")?;
     with_password(options, site, path, |password| {
-        Endorser::from_p12(&bytes, password.unwrap_or_default(), alias.as_deref())
+        Endorser::from_p12(&bytes, password, alias.as_deref())
     })
 }
 
@@ -197,7 +197,7 @@ fn make_own(path: &Path, options: &Signing, site: &Site, now: u64) -> Result<()>
     let email = site.or(options.email.clone(), "email")?;
     let email = email.unwrap_or_else(|| format!("{}@{}", user(), host()));
     let name = email.split('@').next().unwrap_or_default().to_owned();
-    let endorser = Endorser::generate(&name, &email, OWN_DAYS, now)?;
+    let endorser = keys::generate(&name, &email, OWN_DAYS, keys::DEFAULT_BITS, now)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| cannot_create(folder, e))?;
     write_key(path, endorser.to_pem()?.as_bytes(), false).map(drop)

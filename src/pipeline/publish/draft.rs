@@ -1,11 +1,11 @@
 //! The manifest before it is signed, and its rehearsal.
 
 use super::names::Names;
-use super::{Publication, Signer};
+use super::{Publication, Reach, Signer};
 use crate::control::Control;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
-use crate::metadata::{Manifest, signature, validate};
+use crate::metadata::{Manifest, date, signature, validate};
 use crate::pipeline::record::Record;
 use crate::publish::locations;
 
@@ -40,23 +40,45 @@ impl Draft {
         Ok(Draft { manifest, names, location })
     }
 
-    /// Signs and validates for trial, and looks whether the registry would take it.
+    /// Signs and validates for trial, and looks whether the registry would take it. `known` is when
+    /// an earlier run signed this very manifest.
     ///
     /// # Errors
     /// What would be wrong after the upload.
-    pub fn rehearse(&self, publication: &Publication, control: &Control) -> Result<()> {
-        let Some(signer) = publication.signer else { return Ok(()) };
+    pub fn rehearse(
+        &self,
+        publication: &Publication,
+        known: Option<&str>,
+        control: &Control,
+    ) -> Result<()> {
+        let Publication { signer: Some(signer), said, now, reach, .. } = publication else {
+            return Ok(());
+        };
         let mut manifest = self.manifest.clone();
-        publication.said.date(&mut manifest, publication.now)?;
-        for warning in manifest.warnings() {
-            control.warn(warning);
-        }
-        sign_and_validate(&manifest, signer, publication.now)?;
+        said.date(&mut manifest, *now)?;
+        manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
+        let (_, email) = sign_and_validate(&manifest, signer, *now)?;
         let Some(registry) = publication.registry else { return Ok(()) };
-        for warning in locations::check(&self.location, registry.reach())? {
-            control.warn(warning);
+        if let Reach::Of(marketplace) = reach {
+            let warnings = locations::check(&self.location, Some(marketplace))?;
+            warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
-        registry.ready(control)
+        let newest = registry.newest(&manifest.identifier()?, &email, control)?;
+        // The form of dates is fixed: their order is that of the texts.
+        match newest.filter(|newest| known != Some(&newest.created)) {
+            Some(newest) if newest.created >= date::text(*now) => {
+                let message = format!(
+                    "{} has an entry of {} already, and this machine's clock says {}: a new one \
+                     would be taken for older",
+                    registry.identity(),
+                    newest.created,
+                    date::text(*now)
+                );
+                Err(Error::new(Kind::Refused, "clock-behind", message)
+                    .remedy("set the clock of this machine, or wait until it has passed that time"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// SHA-256 over all that shapes the signed manifest, but for the time.
@@ -66,7 +88,7 @@ impl Draft {
         let text = format!(
             "{}\n{profile} {days} {email:?} {}",
             self.manifest.to_xml()?,
-            sha256(endorser.certificate_der())
+            sha256(endorser.certificate().der())
         );
         Ok(sha256(text.as_bytes()))
     }
@@ -85,8 +107,10 @@ pub fn sign_and_validate(
     let document = super::sign(&manifest.to_xml()?, signer, at)?;
     let verified = signature::verify(document.as_bytes(), at)?;
     let report = validate::validate(document.as_bytes(), at);
-    let findings: Vec<String> = report.findings().collect();
-    if !findings.is_empty() {
+    if !report.valid() {
+        let failed = report.stages.iter().filter(|stage| !stage.verdict.passed());
+        let findings: Vec<String> =
+            failed.flat_map(|stage| stage.verdict.findings()).cloned().collect();
         let message = format!("the manifest would not be valid: {}", findings.join("; "));
         return Err(Error::new(Kind::Refused, "manifest-invalid", message)
             .remedy("correct what is said of the image: see stratus-publish --help"));

@@ -92,7 +92,7 @@ fn provisional(job: &Job, opened: &Opened, name: String, bytes: u64) -> Record {
 
 fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control) -> Result<Steps> {
     let draft = Draft::new(publication, record, sha1, control)?;
-    draft.rehearse(publication, control)?;
+    draft.rehearse(publication, None, control)?;
     let mut steps = Steps::default();
     let sha256 = record.file_sha256().unwrap_or(UNKNOWN_SHA256);
     let image = Object {
@@ -109,7 +109,8 @@ fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control
         let document = trial(publication, &draft.manifest, signer)?;
         steps.store_text(publication, &draft.names.manifest, &document, control)?;
         if let Some(registry) = publication.registry {
-            steps.lines.extend(registry.plan(document.as_bytes())?);
+            let identifier = draft.manifest.identifier()?;
+            steps.lines.extend(registry.plan(&identifier, &signer.email()?));
         }
     }
     steps.lines = steps.lines.iter().map(|line| without_unknown(line)).collect();

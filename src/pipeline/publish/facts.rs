@@ -2,8 +2,8 @@
 
 use crate::digest::Algorithm;
 use crate::error::{Error, Kind, Result};
-use crate::metadata::manifest::{EditFact, FileFacts};
-use crate::metadata::{Manifest, date};
+use crate::metadata::manifest::listed;
+use crate::metadata::{EditFact, FileFacts, Manifest, date};
 use crate::pipeline::record::Record;
 
 /// Days that a manifest is valid if nobody says otherwise: half a year, as the original client has
@@ -91,7 +91,7 @@ impl Said {
                 md5: record.file.digests.get("md5").cloned(),
                 sha256: record.file.digests.get("sha256").cloned(),
             }),
-            edits: record.edits.iter().map(edit).collect(),
+            edits: listed(record.edits.iter().map(edit).collect()),
             ..Manifest::default()
         })
     }

@@ -1,6 +1,6 @@
 //! The manifest's file beside the image.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use super::stages::MAX_MANIFEST;
@@ -20,7 +20,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(e) => return Err(cannot(e)),
     };
     let mut bytes = Vec::new();
-    std::io::Read::take(file, MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    file.take(MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_MANIFEST {
         let message = format!("this is larger than any manifest ({MAX_MANIFEST} bytes)");
         return Err(Error::new(Kind::Damaged, "manifest-large", message).at(path));

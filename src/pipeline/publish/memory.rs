@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::pipeline::lines::{self, Lines};
 use crate::pipeline::place::{self, Place};
+use crate::publish::registry::Registered;
 use crate::publish::{Session, Stored};
 
 /// Version of the form of these lines.
@@ -120,12 +121,6 @@ impl Memory {
         })
     }
 
-    /// Whether we stored something of this name there.
-    pub fn stored_name(&self, target: &str, object: &str) -> bool {
-        let ours = |key: &Key| key.target == target && key.object == object;
-        self.known.iter().any(|line| matches!(line, Line::Stored { key, .. } if ours(key)))
-    }
-
     /// Remembers an object that was proved at its place.
     pub fn set_stored(&mut self, key: Key, stored: &Stored) -> Result<()> {
         self.add(Line::Stored { key, url: stored.url.clone(), proof: stored.proof.clone() })
@@ -178,6 +173,18 @@ pub struct Answer {
     pub url: Option<String>,
     /// What it waits for, in the registry's words.
     pub pending: Option<String>,
+}
+
+impl Answer {
+    /// What a registry said.
+    pub fn of(registered: Registered) -> Self {
+        match registered {
+            Registered::Created { url } | Registered::Already { url } => {
+                Answer { url: Some(url), pending: None }
+            }
+            Registered::Pending { message } => Answer { url: None, pending: Some(message) },
+        }
+    }
 }
 
 struct Remembered<'a> {

@@ -32,7 +32,7 @@ pub use facts::{Said, VALID_DAYS};
 pub use local::{read as read_manifest, replace as write_manifest};
 pub use memory::Answer;
 pub use names::{Naming, manifest_beside};
-pub use retire::{Retired, register, retire};
+pub use retire::{register, retire};
 
 use super::lock::Lock;
 use super::place::{self, Place};
@@ -63,7 +63,8 @@ impl Signer {
     /// # Errors
     /// `Usage` if there is neither.
     pub fn email(&self) -> Result<String> {
-        self.endorser.email().or(self.email.clone()).ok_or_else(|| {
+        let known = self.endorser.email().map(str::to_owned);
+        known.or(self.email.clone()).ok_or_else(|| {
             Error::new(Kind::Usage, "no-email", "the endorser's certificate has no e-mail address")
                 .remedy("give one with --email")
         })
@@ -79,7 +80,7 @@ pub fn sign(document: &str, signer: &Signer, now: u64) -> Result<String> {
         profile: signer.profile,
         created: date::text(now),
         email: signer.email.clone(),
-        ..Options::default()
+        sha256_digest: false,
     };
     signature::sign(document, &signer.endorser, &options)
 }
@@ -102,6 +103,8 @@ pub struct Publication<'a> {
     pub signer: Option<&'a Signer>,
     /// Where the signed manifest is registered.
     pub registry: Option<&'a dyn Registry>,
+    /// From where the image has to be reachable.
+    pub reach: Reach,
     /// How much is read back.
     pub verify: Verify,
     /// Replace what is there.
@@ -110,6 +113,15 @@ pub struct Publication<'a> {
     pub restart: bool,
     /// The time, in seconds since 1970, UTC.
     pub now: u64,
+}
+
+/// From where an image's location has to be reachable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From wherever: the embedded market's user knows, or the user said so.
+    Any,
+    /// From the users of this marketplace.
+    Of(url::Url),
 }
 
 /// What was published.

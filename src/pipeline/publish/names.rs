@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::Manifest;
 use crate::publish::Target;
-use crate::publish::scheme::{CONFIG, Facts, MAX_CONFIG, Scheme};
+use crate::publish::scheme::{self, CONFIG_MAX, CONFIG_NAME, Facts, Scheme};
 
 /// What an image is called where the repository does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,23 +42,23 @@ impl Names {
         file: &str,
         control: &Control,
     ) -> Result<Self> {
-        let image = match target.fetch(CONFIG, MAX_CONFIG, control)? {
-            Some(text) => scheme(&text, target)?.name(&facts(manifest))?,
+        let image = match target.fetch(CONFIG_NAME, CONFIG_MAX, control)? {
+            Some(text) => read(&text, target)?.name(&facts(manifest))?,
             None if naming == Naming::ByIdentifier => format!("{}/{file}", manifest.identifier()?),
             None => file.to_owned(),
         };
         Ok(Names {
             checksum: format!("{image}.sha256"),
-            manifest: crate::publish::scheme::manifest_name(&image),
+            manifest: scheme::manifest_name(&image),
             image,
         })
     }
 }
 
-fn scheme(text: &[u8], target: &dyn Target) -> Result<Scheme> {
+fn read(text: &[u8], target: &dyn Target) -> Result<Scheme> {
     let bad = |why: &str| {
         Error::new(Kind::Protocol, "repository-config", why.to_owned())
-            .within(&format!("{}{CONFIG}", target.identity()))
+            .within(&format!("{}{CONFIG_NAME}", target.identity()))
             .remedy("tell whoever runs the repository")
     };
     let text = std::str::from_utf8(text).map_err(|_| bad("it is not UTF-8"))?;
@@ -66,14 +66,13 @@ fn scheme(text: &[u8], target: &dyn Target) -> Result<Scheme> {
 }
 
 fn facts(manifest: &Manifest) -> Facts<'_> {
-    let of = |value: &'_ Option<String>| -> &'_ str { value.as_deref().unwrap_or_default() };
     Facts {
-        type_: &manifest.type_,
-        os: of(&manifest.os),
-        arch: of(&manifest.os_arch),
-        version: of(&manifest.version),
-        osversion: of(&manifest.os_version),
-        compression: of(&manifest.compression),
+        type_: Some(&manifest.type_),
+        os: manifest.os.as_deref(),
+        arch: manifest.os_arch.as_deref(),
+        version: manifest.version.as_deref(),
+        osversion: manifest.os_version.as_deref(),
+        compression: manifest.compression.as_deref(),
     }
 }
 

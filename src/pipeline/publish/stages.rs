@@ -13,7 +13,7 @@ use crate::metadata::{Manifest, date};
 use crate::pipeline::place::{self, Place};
 use crate::pipeline::record::Record;
 use crate::pipeline::verify;
-use crate::publish::registry::Registered;
+use crate::publish::registry::{Entry, Registered};
 use crate::publish::{Content, Found, How, Object, Stored};
 
 /// No manifest is larger: what the marketplace takes (`metadata.max.bytes`).
@@ -82,7 +82,13 @@ impl Run<'_> {
     /// Signs and validates for trial, and asks the registry whether it will take the manifest: a
     /// mistake is found now, not after an upload of hours.
     pub fn rehearse(&self, draft: &Draft) -> Result<()> {
-        draft.rehearse(self.publication, self.control)
+        let Publication { signer, said, .. } = self.publication;
+        let known = match signer {
+            Some(signer) => self.memory.signed(&draft.content(signer, said.valid_days)?),
+            None => None,
+        };
+        let known = known.map(|(created, _)| created);
+        draft.rehearse(self.publication, known.as_deref(), self.control)
     }
 
     /// Stores the image, and beside it its checksum.
@@ -166,18 +172,21 @@ impl Run<'_> {
     }
 
     /// Registers the manifest. An answer that an earlier run got is not believed blindly: the entry
-    /// has to be there.
+    /// has to be there. Where a mail waits to be confirmed nothing is sent again.
     pub fn register(&mut self, signed: &Signed) -> Result<Option<(Answer, bool)>> {
         let Some(registry) = self.publication.registry else { return Ok(None) };
         let identity = registry.identity();
         let known = self.memory.registered(&identity, &signed.sha256);
-        let (answer, already) = match registry.register(signed.document.as_bytes(), self.control)? {
-            Registered::Created { url } => (Answer { url: Some(url), pending: None }, false),
-            Registered::Already { url } => (Answer { url: Some(url), pending: None }, true),
-            Registered::Pending { message } => {
-                (Answer { url: None, pending: Some(message) }, false)
+        if let Some(known) = known.clone().filter(|known| known.url.is_none()) {
+            let entry = Entry::new(&signed.identifier, &signed.email, &signed.created)?;
+            if registry.fetch(&entry, self.control)?.is_none() {
+                return Ok(Some((known, true)));
             }
-        };
+        }
+        let document = signed.document.as_bytes();
+        let registered = registry.register(document, self.publication.now, self.control)?;
+        let already = matches!(registered, Registered::Already { .. });
+        let answer = Answer::of(registered);
         if known.as_ref() != Some(&answer) {
             self.memory.set_registered(&identity, &signed.sha256, answer.clone())?;
         }
