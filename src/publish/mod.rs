@@ -22,7 +22,10 @@ pub mod dav;
 pub mod directory;
 pub mod http;
 pub mod locations;
+pub mod market_folder;
+pub mod marketplace;
 mod name;
+pub mod registry;
 pub mod scheme;
 mod target;
 

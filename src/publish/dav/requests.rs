@@ -40,6 +40,15 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
     }
 }
 
+/// Whether a folder is at a URL, also at a server that shows what is in it without the slash. What
+/// is below an object is not there.
+pub(super) fn is_collection(client: &Client, url: &Url, control: &Control) -> Result<bool> {
+    let mut inside = url.clone();
+    inside.set_path(&format!("{}/", url.path()));
+    let request = Request::new("HEAD", &inside);
+    Ok(client.send(&request, control)?.is_success())
+}
+
 /// Asks with `GET` for the first byte. Apache leaves `Content-Length` out of the reply to `HEAD` if
 /// the object is empty.
 fn size_by_reading(client: &Client, url: &Url, control: &Control) -> Result<Option<u64>> {

@@ -1,0 +1,243 @@
+//! The interface of everything that knows of images: a marketplace behind HTTP, and the embedded
+//! market's data folder.
+//!
+//! An entry is a signed manifest. Its key is the image's identifier, the endorser's e-mail address,
+//! and the second in which it was endorsed; nobody can change or remove one, only add a newer one.
+
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::metadata::signature::{Verified, verify};
+use crate::metadata::{Manifest, date, identifier, is_email};
+
+/// The key of an entry, checked: no part of it leads out of a folder or a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    identifier: String,
+    email: String,
+    created: String,
+}
+
+impl Entry {
+    /// # Errors
+    /// `Damaged` for an identifier, an address or a time that is none.
+    pub fn new(identifier: &str, email: &str, created: &str) -> Result<Self> {
+        check_key(identifier, email)?;
+        date::epoch(created)?;
+        Ok(Entry {
+            identifier: identifier.to_owned(),
+            email: email.to_owned(),
+            created: created.to_owned(),
+        })
+    }
+
+    /// The image's identifier.
+    pub fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The endorser's address.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// When it was endorsed: `2026-11-23T14:00:00Z`.
+    pub fn created(&self) -> &str {
+        &self.created
+    }
+
+    /// `IDENTIFIER/EMAIL/CREATED`, as marketplaces have it in their URLs.
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}", self.identifier, self.email, self.created)
+    }
+}
+
+/// Checks the two parts of a key that name a series of entries.
+///
+/// # Errors
+/// `Damaged`.
+pub fn check_key(identifier: &str, email: &str) -> Result<()> {
+    identifier::to_sha1(identifier)?;
+    // RFC 5321, section 4.5.3.1.3; also the longest name of a folder.
+    if is_email(email) && email.len() <= 254 {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Damaged, "entry-email", format!("{email:.80?} is no e-mail address"))
+        .remedy("give the endorser's address with --email"))
+}
+
+/// A document whose signature holds, and what it says.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// Its key.
+    pub entry: Entry,
+    /// What was signed of the image.
+    pub manifest: Manifest,
+    /// Who signed, and the signed bytes.
+    pub verified: Verified,
+}
+
+impl Signed {
+    /// Verifies a document and reads the signed part of it. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// Those of [`verify`] and [`Manifest::from_xml`].
+    pub fn read(document: &[u8], now: u64) -> Result<Self> {
+        let verified = verify(document, now)?;
+        let manifest = Manifest::from_xml(&verified.octets)?;
+        let entry = Entry::new(&manifest.identifier()?, &verified.email, &verified.created)?;
+        Ok(Signed { entry, manifest, verified })
+    }
+
+    /// Whether both say the same, signed by the same certificate. Servers write documents anew, so
+    /// the bytes may differ; what was digested does not.
+    pub fn is(&self, other: &Signed) -> bool {
+        self.verified.octets == other.verified.octets
+            && self.verified.subject == other.verified.subject
+            && self.verified.issuer == other.verified.issuer
+    }
+
+    /// Refuses an entry that is not later than the newest one. Servers take one of the same second,
+    /// and then two entries have one key.
+    ///
+    /// # Errors
+    /// `Refused`.
+    pub fn must_be_later(&self, newest: Option<&Newest>) -> Result<()> {
+        let Some(newest) = newest else { return Ok(()) };
+        // The form is fixed, so the order of the texts is that of the times.
+        if self.entry.created > newest.created {
+            return Ok(());
+        }
+        let message = format!(
+            "this entry is of {}, and there is one of {} already for the same image and endorser",
+            self.entry.created, newest.created
+        );
+        Err(Error::new(Kind::Refused, "entry-not-newer", message)
+            .remedy("check the clock of this machine, then sign and register again"))
+    }
+}
+
+/// The newest entry of an image and an endorser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// When it was endorsed. As the registry says: nothing is verified.
+    pub created: String,
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// It is there, and was read back.
+    Created {
+        /// Its URL.
+        url: String,
+    },
+    /// It will be there when somebody has done something.
+    Pending {
+        /// What.
+        message: String,
+    },
+    /// It was there before, and is the same.
+    Already {
+        /// Its URL.
+        url: String,
+    },
+}
+
+/// A place that knows of images. All calls may be made again after any failure.
+pub trait Registry: Send + Sync {
+    /// The place in words and in the journal, without credentials.
+    fn identity(&self) -> String;
+
+    /// The newest entry of an image and an endorser, also a deprecated or expired one.
+    ///
+    /// # Errors
+    /// `Damaged` for a key that is none; those of the transport.
+    fn newest(
+        &self,
+        identifier: &str,
+        email: &str,
+        control: &Control,
+    ) -> Result<Option<Newest>>;
+
+    /// What [`Registry::register`] would do, a line each. Asks nobody.
+    fn plan(&self, identifier: &str, email: &str) -> Vec<String>;
+
+    /// Registers a signed document, and returns only when it can be fetched and is the same, or
+    /// waits for somebody. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// `Refused`, with the registry's words, for a document that it does not take, or that is not
+    /// later than the newest entry; `Permission`; `Mismatch` if it has something else afterwards;
+    /// `Protocol` if it does not do what it says; `Unavailable` if it is out of order.
+    fn register(&self, document: &[u8], now: u64, control: &Control) -> Result<Registered>;
+
+    /// The document of an entry, not verified; none if there is none.
+    ///
+    /// # Errors
+    /// Those of the transport; `Protocol` if it is too long.
+    fn fetch(&self, entry: &Entry, control: &Control) -> Result<Option<Vec<u8>>>;
+}
+
+/// The manifest that deprecates the newest entry of an image, to be signed by the same endorser.
+///
+/// Everything else of it stays, so the result is as valid as the entry was.
+///
+/// # Errors
+/// `Missing` if there is no entry, `Refused` if it is of another endorser, deprecated already, or
+/// not what it says it is.
+pub fn to_deprecate(
+    registry: &dyn Registry,
+    identifier: &str,
+    endorser: &Endorsed,
+    reason: &str,
+    now: u64,
+    control: &Control,
+) -> Result<Manifest> {
+    let missing = || {
+        let message = format!("{} has no entry {identifier} of {}", registry.identity(), endorser.email);
+        Error::new(Kind::Missing, "entry-missing", message)
+            .remedy("check the identifier, the marketplace and the endorser's certificate")
+    };
+    let newest = registry.newest(identifier, endorser.email, control)?.ok_or_else(missing)?;
+    let entry = Entry::new(identifier, endorser.email, &newest.created)?;
+    let document = registry.fetch(&entry, control)?.ok_or_else(missing)?;
+    let signed = Signed::read(&document, now).map_err(|e| e.within("the newest entry"))?;
+    let refuse = |what: &str| Error::new(Kind::Refused, "entry-deprecate", what.to_owned());
+    if signed.entry != entry {
+        return Err(refuse("the registry gives another entry than the one that was asked for"));
+    }
+    let (subject, issuer) = (&signed.verified.subject, &signed.verified.issuer);
+    if (subject.as_str(), issuer.as_str()) != (endorser.subject, endorser.issuer) {
+        let message = format!("the newest entry was signed by {subject}, not by {}", endorser.subject);
+        return Err(refuse(&message).remedy("only its endorser can deprecate an entry"));
+    }
+    if signed.manifest.deprecated.is_some() {
+        return Err(refuse("the newest entry is deprecated already"));
+    }
+    deprecated(signed.manifest, reason)
+}
+
+/// Who deprecates: the names in the endorser's certificate, and the address.
+#[derive(Clone, Copy, Debug)]
+pub struct Endorsed<'a> {
+    /// The e-mail address.
+    pub email: &'a str,
+    /// The certificate's subject.
+    pub subject: &'a str,
+    /// The certificate's issuer.
+    pub issuer: &'a str,
+}
+
+/// A manifest, deprecated for a reason. It is still to be signed.
+///
+/// # Errors
+/// `Usage` for an empty or unprintable reason.
+pub fn deprecated(manifest: Manifest, reason: &str) -> Result<Manifest> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > 1024 || reason.chars().any(char::is_control) {
+        let message = "the reason must be one printable line of at most 1024 bytes";
+        return Err(Error::new(Kind::Usage, "deprecate-reason", message)
+            .remedy("say why with --reason"));
+    }
+    Ok(Manifest { deprecated: Some(reason.to_owned()), endorsement: None, ..manifest })
+}
