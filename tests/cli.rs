@@ -224,6 +224,7 @@ fn clean(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.env("HOME", folder).env("XDG_CONFIG_HOME", folder.join("no-config"));
     command.env("STRATUS", PROGRAM).env("PUBLISH", PUBLISH).env("TERM", "xterm");
+    command.env("EXAMPLES", concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
     command
 }
 

@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// A plain line comes at most this often.
 const PLAIN_TICK: Duration = Duration::from_secs(10);
 
+/// What is sent or read back is told if it has at least so many bytes.
+const WORTH_TELLING: u64 = 1 << 20;
+
 /// Shows events in one of the forms.
 pub(super) struct Progress {
     talk: Talk,
@@ -68,6 +71,10 @@ impl Progress {
     }
 
     fn begin(&self, meter: Meter) {
+        // Manifests and checksum files are there before anybody could read of them.
+        if matches!(meter.stage, "upload" | "read back") && meter.total() < WORTH_TELLING {
+            return;
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.form {
             Form::Bar(bar) => {
