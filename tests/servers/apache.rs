@@ -1,5 +1,5 @@
-//! Apache with mod_dav. `/open/`, `/basic/`, `/digest/` and `/writers/` (reading is free there) are
-//! the same folder; the port for TLS has `/open/`, and wants a client certificate of `ca.pem` for
+//! Apache with mod_dav. `/open/`, `/basic/`, `/digest/`, `/short/` (Digest with nonces that live for
+//! a second) and `/writers/` (Digest, but reading is free) are the same folder; the port for TLS has `/open/`, and wants a client certificate of `ca.pem` for
 //! the whole virtual host if asked to.
 
 use std::fmt::Write;
@@ -21,6 +21,11 @@ pub struct Options {
 }
 
 pub fn start(options: Options) -> Server {
+    start_with(options, &|_| ())
+}
+
+/// With something changed in its folder before it starts.
+pub fn start_with(options: Options, change: &dyn Fn(&Path)) -> Server {
     let plan = Plan {
         program: "apache2",
         package: "apache2-bin",
@@ -29,6 +34,7 @@ pub fn start(options: Options) -> Server {
         configure: &|folder, port, tls_port| {
             fs::write(folder.join("conf"), text(folder, port, tls_port, options)).unwrap();
             passwords(folder);
+            change(folder);
             let conf = folder.join("conf").to_string_lossy().into_owned();
             ["-D", "FOREGROUND", "-f", &conf].map(str::to_owned).to_vec()
         },
@@ -72,7 +78,7 @@ fn text(folder: &Path, port: u16, tls_port: u16, options: Options) -> String {
          StartServers 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nServerLimit 1\n"
     )
     .unwrap();
-    for name in ["open", "basic", "digest", "writers"] {
+    for name in ["open", "basic", "digest", "short", "writers"] {
         writeln!(text, "Alias /{name} {place}/www").unwrap();
     }
     let login = |kind: &str, more: &str| {
@@ -85,6 +91,8 @@ fn text(folder: &Path, port: u16, tls_port: u16, options: Options) -> String {
         "<Location /open>\nDav On\nRequire all granted\n</Location>\n\
          <Location /basic>\nDav On\n{basic}Require valid-user\n</Location>\n\
          <Location /digest>\nDav On\n{digest}Require valid-user\n</Location>\n\
+         <Location /short>\nDav On\n{digest}AuthDigestNonceLifetime 1\nRequire valid-user\n\
+         </Location>\n\
          <Location /writers>\nDav On\n{digest}<LimitExcept GET HEAD OPTIONS>\nRequire valid-user\n\
          </LimitExcept>\n</Location>\n"
     )

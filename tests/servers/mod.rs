@@ -127,7 +127,8 @@ impl Plan<'_> {
                 if !rustix::process::geteuid().is_root() {
                     command.args(["--user", "--map-root-user"]);
                 }
-                let mount = "mount -t tmpfs -o size=$1,mode=777 tmpfs \"$2\" && shift 2 && exec \"$@\"";
+                let mount =
+                    "mount -t tmpfs -o size=$1,mode=777 tmpfs \"$2\" && shift 2 && exec \"$@\"";
                 command.args(["--mount", "sh", "-c", mount, "sh", &room.to_string()]);
                 command.arg(folder.path().join("www")).arg(program);
                 command

@@ -66,6 +66,16 @@ struct Upload<'a> {
     control: &'a Control,
 }
 
+/// What is at the final name before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// This very object.
+    Same,
+    /// Another one, which is to be replaced.
+    Other,
+}
+
 /// How the bytes get there, in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -149,26 +159,30 @@ impl DavTarget {
         Stored { url: self.location(object.name), already, proof: proof.to_owned() }
     }
 
-    /// Whether this very object is at its final name already; if another is, and may not be
-    /// replaced, that is an error.
-    fn is_there(&self, upload: &Upload, replace: bool, mine: bool) -> Result<bool> {
+    /// What is at the final name. If it is another object, and may not be replaced, that is an
+    /// error.
+    fn before(&self, upload: &Upload, replace: bool, mine: bool) -> Result<Before> {
         let Upload { object, last, control, .. } = upload;
-        let there = requests::look(&self.client, last, control)?;
+        let mut there = requests::look(&self.client, last, control)?;
         if there == There::Nothing {
-            return Ok(false);
+            return Ok(Before::Nothing);
         }
-        if there != There::Collection && there.may_have(object.bytes) {
+        if there.may_have(object.bytes) {
             let digest = proof::read_all(&self.client, last, object.bytes, control)?;
             if digest.as_deref() == Some(object.sha256) {
-                return Ok(true);
+                return Ok(Before::Same);
             }
         }
-        if there == There::Collection || !(replace || mine && self.is_fragment(upload, there)?) {
+        if replace && requests::is_collection(&self.client, last, control)? {
+            there = There::Collection;
+        }
+        let fragment = mine && self.is_fragment(upload, there)?;
+        if there == There::Collection || !(replace || fragment) {
             let message = format!("something else is at {}", shown(last));
             return Err(Error::new(Kind::CannotCreate, "object-other", message)
                 .remedy("use another version or name, or --force to replace it"));
         }
-        Ok(false)
+        Ok(Before::Other)
     }
 
     /// Whether what lies at the final name is a beginning of this object: what a run that was
@@ -326,17 +340,23 @@ impl Target for DavTarget {
         let ability = Ability::default();
         let mut upload = Upload { object, local, last, part, ability, control };
         let mine = is_of(session, object, Mode::Direct);
-        if self.is_there(&upload, how.replace, mine)? {
+        let before = self.before(&upload, how.replace, mine)?;
+        if before == Before::Same {
+            // What an earlier run may have left is of no use any more. Whoever may not remove it
+            // has still found the object.
+            let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
         upload.ability = self.ability(&upload.last, control)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
         }
+        // What was not seen is not replaced either: it could be a whole folder.
+        let how = How { replace: before == Before::Other, ..how };
         match self.publish(&upload, how, session) {
             // Somebody else was faster. If that is the same object, all is well.
             Err(error) if error.kind() == Kind::CannotCreate => {
-                if !self.is_there(&upload, false, false)? {
+                if self.before(&upload, false, false)? != Before::Same {
                     return Err(error);
                 }
                 if upload.mode() != Mode::Direct {

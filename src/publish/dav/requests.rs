@@ -32,7 +32,39 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
         404 | 410 => Ok(There::Nothing),
         // Apache, nginx and lighttpd send whoever asks for a folder to the name with a slash.
         _ if reply.url.path().ends_with('/') && !url.path().ends_with('/') => Ok(There::Collection),
-        200 => Ok(There::Object(reply.content_length())),
+        200 => match reply.content_length() {
+            None => Ok(There::Object(size_by_reading(client, url, control)?)),
+            size => Ok(There::Object(size)),
+        },
+        _ => Err(reply.failure(&request)),
+    }
+}
+
+/// Whether a folder is at a URL, also at a server that shows what is in it without the slash. What
+/// is below an object is not there.
+pub(super) fn is_collection(client: &Client, url: &Url, control: &Control) -> Result<bool> {
+    let mut inside = url.clone();
+    inside.set_path(&format!("{}/", url.path()));
+    let request = Request::new("HEAD", &inside);
+    Ok(client.send(&request, control)?.is_success())
+}
+
+/// Asks with `GET` for the first byte. Apache leaves `Content-Length` out of the reply to `HEAD` if
+/// the object is empty.
+fn size_by_reading(client: &Client, url: &Url, control: &Control) -> Result<Option<u64>> {
+    let mut request = Request::new("GET", url).header("cache-control", "no-cache");
+    request.range = Some((0, 1));
+    let mut came = false;
+    let reply = client.read(&request, control, &mut |piece| {
+        came |= !piece.is_empty();
+        Ok(())
+    })?;
+    match reply.status {
+        // `bytes 0-0/LENGTH`
+        206 => Ok(reply.header("content-range").and_then(|r| r.rsplit_once('/')?.1.parse().ok())),
+        416 => Ok(Some(0)),
+        200 if !came => Ok(Some(0)),
+        200 => Ok(reply.content_length()),
         _ => Err(reply.failure(&request)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::requests::size;
 use super::stage::Stage;
-use super::{DavTarget, Mode, Upload, is_of, proof};
+use super::{DavTarget, Mode, Upload, is_of, proof, requests};
 use crate::error::{Error, Kind, Result};
 use crate::publish::Session;
 use crate::publish::http::{Backoff, Body, Request, shown, temporary};
@@ -93,8 +93,10 @@ impl DavTarget {
     }
 
     /// An empty object first: Apache keeps what a cut request has brought only if the object was
-    /// there before.
+    /// there before. What an earlier run has left goes first: lighttpd does not make an object
+    /// shorter with an empty `PUT`.
     fn begin_empty(&self, upload: &Upload) -> Result<u64> {
+        requests::remove(&self.client, &upload.part, upload.control)?;
         let request = Request::new("PUT", &upload.part).body(Body::Empty);
         let reply = self.client.send(&request, upload.control)?;
         if !reply.is_success() {

@@ -32,6 +32,8 @@ pub(super) fn line(body: &[u8], secrets: &[String]) -> String {
     if secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str())) {
         return "(the server's text repeats the password and is not shown)".to_owned();
     }
+    // The title of a page says again what its body says.
+    let text = text.split_once("</head>").map_or(&*text, |(_, body)| body);
     let (mut line, mut tag) = (String::new(), false);
     for c in text.chars() {
         match c {
@@ -69,16 +71,10 @@ pub(super) fn wire(error: reqwest::Error, request: &Request) -> Error {
     let words = request.words();
     let error = error.without_url();
     let mut causes = Vec::new();
-    let mut next: Option<&(dyn std::error::Error + 'static)> = error.source();
+    let mut next: Option<Cause> = error.source();
     while let Some(cause) = next {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+        if let Some(tls) = inmost(cause).downcast_ref::<rustls::Error>() {
             return tls_trouble(tls, &words);
-        }
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            let inner = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if let Some(tls) = inner {
-                return tls_trouble(tls, &words);
-            }
         }
         causes.push(cause);
         next = cause.source();
@@ -114,6 +110,17 @@ pub(super) fn wire(error: reqwest::Error, request: &Request) -> Error {
         ),
     };
     Error::new(Kind::Unavailable, code, format!("{words}: {what}")).remedy(remedy)
+}
+
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+/// What is inside an `io::Error` that is inside another one: their `source` passes over it.
+fn inmost<'a>(cause: Cause<'a>) -> Cause<'a> {
+    let mut at = cause;
+    while let Some(inner) = at.downcast_ref::<io::Error>().and_then(|io| io.get_ref()) {
+        at = inner;
+    }
+    at
 }
 
 fn tls_trouble(error: &rustls::Error, words: &str) -> Error {
@@ -247,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_servers_text_becomes_a_harmless_line() {
-        let page = b"<html><h1>Not\x1b[31m Found</h1>\r\n<p>it\xff is\0 \xe2\x80\xaegone</p>";
+        let page = b"<html><head><title>404</title></head><h1>Not\x1b[31m Found</h1>\r\n<p>it\xff is\0 \xe2\x80\xaegone</p>";
         assert_eq!(line(page, &[]), "Not[31m Found it is gone");
         assert_eq!(line("x".repeat(1000).as_bytes(), &[]).chars().count(), 201);
         let said = line(b"Authorization: Basic dTpw", &["dTpw".to_owned()]);

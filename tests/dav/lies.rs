@@ -1,0 +1,445 @@
+//! Servers that do not do what they say. In no case is there a false success, and in no output a
+//! secret.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use stratus::error::{Error, Kind};
+use stratus::publish::dav::DavTarget;
+use stratus::publish::http::{Retries, Transport};
+use stratus::publish::{How, Stored, Target, Verify};
+
+use super::liar::{Ask, Liar, Lie, Store, honest, reply};
+use super::servers::PASSWORD;
+use super::targets::{KEEP, Kept, REPLACE, Sample, noise, watched};
+use super::{transport, with_login};
+
+const NAME: &str = "x.img.gz";
+const PATH: &str = "/r/x.img.gz";
+const LEN: usize = 300_000;
+/// `test:PASSWORD` in base64.
+const ENCODED: &str = "dGVzdDpnZWhlaW0tN1E=";
+
+/// What came of it.
+struct Outcome {
+    result: Result<Stored, Error>,
+    /// Everything that was told.
+    told: String,
+    liar: Liar,
+    sample: Sample,
+}
+
+impl Outcome {
+    /// It failed, in one of these ways, and a reader finds nothing wrong.
+    #[track_caller]
+    fn fails(&self, kinds: &[Kind]) -> &Error {
+        let error = self.result.as_ref().expect_err("a false success");
+        assert!(kinds.contains(&error.kind()), "{:?}: {error}", error.kind());
+        error
+    }
+
+    #[track_caller]
+    fn works(&self) {
+        let stored = self.result.as_ref().unwrap_or_else(|e| panic!("{e} {:?}", self.liar.lines()));
+        assert!(!stored.already);
+        assert!(self.liar.store.lock().unwrap()[PATH] == self.sample.bytes);
+    }
+}
+
+fn quick() -> Transport {
+    Transport {
+        retries: Retries::Times(1),
+        idle: Duration::from_millis(400),
+        backoff: Duration::from_millis(5),
+        ..transport()
+    }
+}
+
+/// Every request needs the login. Then the hook lies.
+fn meets(hook: impl Fn(&mut Ask, &mut Store) -> Option<Lie> + Send + Sync + 'static) -> Outcome {
+    stores(KEEP, hook)
+}
+
+fn stores(
+    how: How,
+    hook: impl Fn(&mut Ask, &mut Store) -> Option<Lie> + Send + Sync + 'static,
+) -> Outcome {
+    let liar = Liar::new(move |ask, store| {
+        if ask.header("authorization") != format!("Basic {ENCODED}") {
+            let asks = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+            // The body is read first, so that the reply is not lost.
+            return ask.body.as_ref().map(|_| Lie::Raw(reply(401, asks, b"")));
+        }
+        hook(ask, store)
+    });
+    let url = liar.url("/r/");
+    let credentials = with_login(&url).credentials;
+    let target = DavTarget::new(&url, &Transport { credentials, ..quick() }).unwrap();
+    let target = target.with_pieces(100_000);
+    let sample = Sample::new(NAME, noise(5, LEN));
+    let (control, events) = watched(None);
+    let mut session = Kept::default();
+    let begin = Instant::now();
+    let result = target.store(&sample.object(), how, &mut session, &control);
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    let told = format!(
+        "{result:?} {} {:?} {:?} {target:?}",
+        result.as_ref().err().map_or(String::new(), ToString::to_string),
+        events.lock().unwrap(),
+        session.0,
+    );
+    for secret in [PASSWORD, ENCODED] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    Outcome { result, told, liar, sample }
+}
+
+const WRONG: [Kind; 2] = [Kind::Mismatch, Kind::Protocol];
+
+fn whole_object(ask: &Ask) -> bool {
+    ask.is_object() && ask.body.is_some()
+}
+
+#[test]
+fn an_honest_server_is_believed() {
+    let outcome = meets(|_, _| None);
+    outcome.works();
+    let passwords = outcome.liar.lines().len();
+    assert!(passwords < 40, "{passwords} requests for one object");
+}
+
+#[test]
+fn fewer_bytes_are_stored() {
+    let outcome = meets(|ask, _| {
+        if whole_object(ask) && ask.is("PUT") && ask.bytes().len() > 10 {
+            ask.body.as_mut().unwrap().truncate(50_000);
+        }
+        None
+    });
+    outcome.fails(&WRONG);
+}
+
+#[test]
+fn other_bytes_are_stored() {
+    for verify in [Verify::Full, Verify::Tail] {
+        let outcome = stores(How { verify, replace: false }, |ask, _| {
+            if whole_object(ask) && ask.is("PUT") && ask.bytes().len() > 10 {
+                *ask.body.as_mut().unwrap().last_mut().unwrap() ^= 1;
+            }
+            None
+        });
+        outcome.fails(&[Kind::Mismatch]);
+        let store = outcome.liar.store.lock().unwrap();
+        assert!(store.is_empty(), "{:?}", store.keys());
+    }
+}
+
+#[test]
+fn nothing_is_stored_with_every_sign_of_success() {
+    for status in [200, 201, 204] {
+        let page = "<html>Welcome</html>";
+        let outcome = meets(move |ask, _| {
+            (whole_object(ask) && ask.is("PUT")).then(|| Lie::Status(status, page.into()))
+        });
+        outcome.fails(&WRONG);
+        // Also for the probe.
+        let outcome = meets(move |ask, _| {
+            (ask.body.is_some() && ask.is("PUT")).then(|| Lie::Status(status, page.into()))
+        });
+        outcome.fails(&[Kind::Mismatch, Kind::Protocol, Kind::Missing]);
+    }
+}
+
+#[test]
+fn a_gateway_answers_everything_with_a_page() {
+    let outcome = meets(|ask, _| {
+        ask.body.as_ref().map(|_| Lie::Status(200, "<h1>Please log in</h1>".into()))
+    });
+    outcome.fails(&[Kind::Mismatch, Kind::Protocol, Kind::CannotCreate]);
+}
+
+#[test]
+fn replies_are_endless() {
+    for method in ["GET", "PUT", "MOVE", "MKCOL"] {
+        let head = b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n";
+        let outcome = meets(move |ask, _| {
+            let lie = || Lie::Endless(head.to_vec(), vec![b'x'; 1 << 16]);
+            (ask.body.is_some() && ask.is(method)).then(lie)
+        });
+        outcome.fails(&[Kind::Mismatch, Kind::Protocol, Kind::Unavailable]);
+    }
+}
+
+#[test]
+fn headers_are_endless() {
+    for line in [&b"X-A: b\r\n"[..], b"x"] {
+        let outcome = meets(move |ask, _| {
+            ask.body
+                .as_ref()
+                .map(|_| Lie::Endless(b"HTTP/1.1 200 X\r\nX-First: ".to_vec(), line.repeat(1000)))
+        });
+        outcome.fails(&[Kind::Protocol, Kind::Unavailable]);
+    }
+}
+
+#[test]
+fn the_server_stalls() {
+    type Lies = fn(&Ask) -> Option<Lie>;
+    let lies: [(&str, Lies); 5] = [
+        ("before the body is read", |ask| ask.is("PUT").then(|| Lie::Stall(vec![]))),
+        ("after the body", |ask| (ask.is("PUT") && whole_object(ask)).then(|| Lie::Stall(vec![]))),
+        ("in the headers", |ask| {
+            whole_object(ask).then(|| Lie::Stall(b"HTTP/1.1 200 X\r\nX: ".to_vec()))
+        }),
+        ("in a body", |ask| {
+            let head = b"HTTP/1.1 200 X\r\nContent-Length: 300000\r\n\r\nabc";
+            (ask.is("GET") && whole_object(ask)).then(|| Lie::Stall(head.to_vec()))
+        }),
+        ("with a byte now and then", |ask| {
+            let trickle =
+                || Lie::Trickle(b"HTTP/1.1 200 X\r\n".repeat(60), Duration::from_millis(100));
+            whole_object(ask).then(trickle)
+        }),
+    ];
+    for (what, lie) in lies {
+        let outcome = meets(move |ask, _| lie(ask));
+        let error = outcome.fails(&[Kind::Unavailable]);
+        assert!(error.advice().is_some(), "{what}");
+    }
+}
+
+#[test]
+fn the_server_closes_early() {
+    for when in ["head", "body"] {
+        for method in ["PUT", "GET", "MOVE", "HEAD"] {
+            let outcome = meets(move |ask, _| {
+                let now = ask.body.is_some() == (when == "body");
+                (now && ask.is(method) && ask.is_object()).then_some(Lie::Close)
+            });
+            outcome.fails(&[Kind::Unavailable]);
+        }
+    }
+}
+
+#[test]
+fn redirects_lead_elsewhere() {
+    let other = Arc::new(Liar::new(|_, _| None));
+    for (method, status) in [("PUT", 307), ("PUT", 301), ("GET", 302), ("HEAD", 308), ("MOVE", 303)]
+    {
+        let to = format!("http://u:{PASSWORD}@127.0.0.1:{}/y?token={PASSWORD}", other.port);
+        let outcome = meets(move |ask, _| {
+            let header = format!("Location: {to}\r\n");
+            let now = ask.body.is_some() && ask.is(method);
+            now.then(|| Lie::Raw(reply(status, &header, b"")))
+        });
+        let error = outcome.fails(&[Kind::Protocol]).to_string();
+        assert!(error.contains(&format!("127.0.0.1:{}/y", other.port)), "{error}");
+        assert_eq!(other.lines(), Vec::<String>::new(), "the redirect was followed");
+    }
+}
+
+#[test]
+fn redirects_turn_in_circles() {
+    let outcome = meets(|ask, _| {
+        let now = ask.body.is_some() && ask.is("GET");
+        now.then(|| Lie::Raw(reply(302, &format!("Location: {}\r\n", ask.path), b"")))
+    });
+    outcome.fails(&[Kind::Protocol]);
+    assert!(outcome.liar.lines().iter().filter(|line| line.starts_with("GET")).count() < 20);
+}
+
+#[test]
+fn ranges_are_ignored_or_others() {
+    meets(|ask, _| {
+        ask.headers.remove("range");
+        None
+    })
+    .works();
+    // Also when the reading is cut in the middle, and goes on.
+    let first = AtomicBool::new(true);
+    meets(move |ask, store| {
+        ask.headers.remove("range");
+        let now = ask.is("GET") && whole_object(ask) && store.contains_key(&ask.path);
+        (now && first.swap(false, Ordering::SeqCst)).then(|| {
+            let mut answer = honest(ask, store);
+            answer.truncate(100_000);
+            Lie::Raw(answer)
+        })
+    })
+    .works();
+    // Or another range comes than was asked for.
+    let first = AtomicBool::new(true);
+    let outcome = meets(move |ask, store| {
+        let now = ask.is("GET") && whole_object(ask) && store.contains_key(&ask.path);
+        now.then(|| {
+            let first = first.swap(false, Ordering::SeqCst);
+            if !first {
+                ask.headers.insert("range".into(), "bytes=1-100".into());
+            }
+            let mut answer = honest(ask, store);
+            answer.truncate(if first { 100_000 } else { answer.len() });
+            Lie::Raw(answer)
+        })
+    });
+    outcome.fails(&WRONG);
+}
+
+#[test]
+fn a_piece_replaces_the_object() {
+    let outcome = meets(|ask, _| {
+        ask.headers.remove("content-range");
+        None
+    });
+    outcome.works();
+    assert!(outcome.told.contains("damages"), "{}", outcome.told);
+    // Only for the probe it behaved.
+    let outcome = meets(|ask, _| {
+        if ask.is_object() {
+            ask.headers.remove("content-range");
+        }
+        None
+    });
+    outcome.fails(&WRONG);
+}
+
+#[test]
+fn lengths_are_wrong() {
+    for (length, kinds) in [(LEN - 1, &WRONG[..]), (LEN + 1, &[Kind::Unavailable])] {
+        let outcome = meets(move |ask, store| {
+            let now = ask.is("GET") && whole_object(ask) && store.contains_key(&ask.path);
+            let wanted = ask.header("range").is_empty();
+            (now && wanted).then(|| {
+                let head = format!("HTTP/1.1 200 X\r\nContent-Length: {length}\r\n\r\n");
+                Lie::Raw([head.as_bytes(), &store[&ask.path]].concat())
+            })
+        });
+        match length > LEN {
+            // It says that there is one byte more: either it never comes, or a range is refused.
+            true => drop(outcome.result.map(|_| ())),
+            false => drop(outcome.fails(kinds)),
+        }
+    }
+}
+
+#[test]
+fn head_tells_the_size_that_is_wished() {
+    let outcome = meets(|ask, store| {
+        if whole_object(ask) && ask.is("PUT") && ask.bytes().len() > 10 {
+            ask.body.as_mut().unwrap().truncate(10);
+        }
+        let size = if ask.path.contains(".part") { LEN } else { 0 };
+        (whole_object(ask) && ask.is("HEAD") && store.contains_key(&ask.path)).then(|| {
+            Lie::Raw(format!("HTTP/1.1 200 X\r\nContent-Length: {size}\r\n\r\n").into_bytes())
+        })
+    });
+    outcome.fails(&WRONG);
+    // No length at all, anywhere.
+    let outcome = meets(|ask, store| {
+        (ask.is("HEAD") && whole_object(ask) && store.contains_key(&ask.path))
+            .then(|| Lie::Raw(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n".to_vec()))
+    });
+    outcome.works();
+}
+
+#[test]
+fn a_move_does_nothing_or_something_else() {
+    for probes in [true, false] {
+        let outcome = meets(move |ask, _| {
+            let now = ask.is("MOVE") && ask.body.is_some() && (probes || ask.is_object());
+            now.then(|| Lie::Status(201, String::new()))
+        });
+        outcome.fails(&[Kind::Protocol]);
+    }
+    // The object is lost on the way, or is another one then.
+    for damage in [None, Some(vec![1; LEN]), Some(vec![1; 7])] {
+        let outcome = stores(REPLACE, move |ask, store| {
+            (ask.is("MOVE") && whole_object(ask)).then(|| {
+                store.clear();
+                store.extend(damage.clone().map(|bytes| (PATH.to_owned(), bytes)));
+                Lie::Status(204, String::new())
+            })
+        });
+        outcome.fails(&WRONG);
+    }
+}
+
+#[test]
+fn a_move_was_done_though_nobody_said_so() {
+    for replies in 0..2 {
+        let outcome = meets(move |ask, store| {
+            (ask.is("MOVE") && whole_object(ask)).then(|| {
+                honest(ask, store);
+                if replies == 0 { Lie::Close } else { Lie::Status(503, String::new()) }
+            })
+        });
+        outcome.works();
+    }
+}
+
+#[test]
+fn there_is_no_move() {
+    let no_move = |ask: &mut Ask, _: &mut Store| {
+        (ask.is("MOVE") && ask.body.is_some()).then(|| Lie::Status(405, String::new()))
+    };
+    let outcome = meets(no_move);
+    outcome.works();
+    assert!(outcome.told.contains("does not know MOVE"), "{}", outcome.told);
+    // What is wrong at the final name goes away again.
+    let outcome = meets(move |ask, store| {
+        if whole_object(ask) && ask.is("PUT") {
+            ask.body.as_mut().unwrap()[7] ^= 1;
+        }
+        no_move(ask, store)
+    });
+    outcome.fails(&[Kind::Mismatch]);
+    assert!(outcome.liar.store.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_login_is_refused() {
+    let outcome = meets(|ask, _| {
+        let asks = format!("WWW-Authenticate: Basic realm=\"{PASSWORD}\"\r\n");
+        let text = format!("you said {PASSWORD} and {ENCODED}");
+        ask.body.as_ref().map(|_| Lie::Raw(reply(401, &asks, text.as_bytes())))
+    });
+    let error = outcome.fails(&[Kind::Permission]);
+    assert!(error.advice().unwrap().contains("--user"), "{error}");
+    assert!(outcome.liar.lines().len() <= 3, "{:?}", outcome.liar.lines());
+}
+
+#[test]
+fn the_server_is_out_of_order_for_a_while_or_for_ever() {
+    for (times, works) in [(1, true), (1000, false)] {
+        for method in ["PUT", "GET", "HEAD", "MOVE"] {
+            let left = AtomicUsize::new(times);
+            let outcome = meets(move |ask, _| {
+                let now = whole_object(ask) && ask.is(method);
+                let lie = now
+                    && left
+                        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                        .is_ok();
+                lie.then(|| Lie::Raw(reply(503, "Retry-After: 0\r\n", b"busy \x1b[2J")))
+            });
+            if works {
+                outcome.works();
+                assert!(outcome.told.contains("attempt 1 of 1"), "{}", outcome.told);
+            } else {
+                let error = outcome.fails(&[Kind::Unavailable]).to_string();
+                // A reply to HEAD has no text.
+                assert!(error.contains("busy [2J") || method == "HEAD", "{error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_no_room_or_no_right() {
+    for (status, kind) in [(507, Kind::Io), (413, Kind::Io), (403, Kind::Permission)] {
+        let outcome = meets(move |ask, _| {
+            (whole_object(ask) && ask.is("PUT")).then(|| Lie::Status(status, "no".into()))
+        });
+        let error = outcome.fails(&[kind]);
+        assert!(error.advice().is_some());
+    }
+}
