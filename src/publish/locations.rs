@@ -7,15 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 use crate::error::{Error, Kind, Result};
-
-/// Something about a location that the user should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// A stable name.
-    pub code: &'static str,
-    /// What and why.
-    pub message: String,
-}
+use crate::metadata::signature::Warning;
 
 /// How far an address can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

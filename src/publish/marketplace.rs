@@ -69,7 +69,7 @@ impl Marketplace {
 
     fn get(&self, url: &Url, control: &Control) -> Result<Option<Reply>> {
         let mut request =
-            Request::new("GET", url).header("Accept", XML).header("Cache-Control", "no-cache");
+            Request::new("GET", url).header("accept", XML).header("cache-control", "no-cache");
         request.max_reply = xml::LARGEST as u64;
         let reply = self.client.send(&request, control)?;
         match reply.status {
@@ -115,7 +115,10 @@ impl Marketplace {
                 }
                 There::Nothing => Err(broken_promise(
                     Kind::Protocol,
-                    format!("{} answered {}, and has no entry at {url}", self.endpoint, reply.status),
+                    format!(
+                        "{} answered {}, and has no entry at {url}",
+                        self.endpoint, reply.status
+                    ),
                 )),
                 There::Other(what) => Err(broken_promise(
                     Kind::Mismatch,
@@ -156,12 +159,7 @@ impl Registry for Marketplace {
         self.endpoint.to_string()
     }
 
-    fn newest(
-        &self,
-        identifier: &str,
-        email: &str,
-        control: &Control,
-    ) -> Result<Option<Newest>> {
+    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
         check_key(identifier, email)?;
         let mut url = self.url(&[identifier, email])?;
         // A status that the server does not know filters nothing: deprecated and expired entries
@@ -185,9 +183,10 @@ impl Registry for Marketplace {
         match self.there(&sent, now, control)? {
             There::Same => return Ok(Registered::Already { url: entry_url.into() }),
             There::Nothing => {}
-            There::Other(_) => {
-                let newest = Newest { created: sent.entry.created().to_owned() };
-                sent.must_be_later(Some(&newest))?;
+            There::Other(what) => {
+                let message = format!("something else is at {entry_url}: {what}");
+                return Err(Error::new(Kind::Mismatch, "marketplace-other", message)
+                    .remedy("sign again, with a later time; check the marketplace if it remains"));
             }
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
@@ -195,11 +194,12 @@ impl Registry for Marketplace {
 
         let url = self.url(&[])?;
         let request = Request::new("POST", &url)
-            .header("Content-Type", XML)
-            .header("Accept", XML)
+            .header("content-type", XML)
+            .header("accept", XML)
             .body(Body::Bytes(document));
         let mut backoff = Backoff::new(self.client.transport());
         loop {
+            control.go_on("stopped before registering")?;
             let outcome = self
                 .client
                 .once(&request, control)
