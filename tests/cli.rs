@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::vdi::{Block, Vdi};
-use common::{PROGRAM, PUBLISH, folder, judge, names, noise, testdata};
+use common::{PROGRAM, PUBLISH, folder, judge, names, noise, stratus, testdata};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -366,16 +366,67 @@ const OPTIONS: [&str; 27] = [
     "Exit codes:",
 ];
 
+/// What the help of stratus-publish has besides.
+const PUBLISH_OPTIONS: &[&str] = &[
+    "metadata",
+    "deprecate",
+    "keygen",
+    "--repository",
+    "--marketplace[=<URL>]",
+    "--location",
+    "--verify",
+    "--p12-cert",
+    "--key",
+    "--cert",
+    "--password-file",
+    "--password-command",
+    "--email",
+    "--signature",
+    "--title",
+    "--comment",
+    "--author",
+    "--tag",
+    "--type",
+    "--kind",
+    "--os",
+    "--os-version",
+    "--os-arch",
+    "--image-version",
+    "--disks-bus",
+    "--hypervisor",
+    "--inbound-port",
+    "--valid-days",
+    "--retries",
+    "--limit-upload",
+    "--ca-file",
+    "--client-cert",
+    "--user",
+    "--dry-run",
+    "-o, --output",
+    "-C, --compress",
+    "--context",
+    "--force",
+    "--restart",
+    "--json",
+    "Usage: stratus-publish",
+    "Exit codes:",
+];
+
 #[test]
 fn help_names_every_option_in_80_columns() {
+    help_names(PROGRAM, OPTIONS);
+    help_names(PUBLISH, PUBLISH_OPTIONS);
+}
+
+fn help_names(program: &str, options: &[&str]) {
     let folder = folder();
     for columns in [None, Some("60"), Some("200")] {
-        let mut command = stratus(folder.path());
+        let mut command = clean(Command::new(program), folder.path());
         command.arg("--help").envs(columns.map(|columns| ("COLUMNS", columns)));
         let output = command.output().unwrap();
         common::exits(&output, 0);
         let help = String::from_utf8(output.stdout).unwrap();
-        for option in OPTIONS {
+        for option in options {
             let stands = |line: &str| line.trim_start().starts_with(option);
             assert!(help.lines().any(stands), "{option} is not in the help");
         }

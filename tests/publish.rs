@@ -70,8 +70,10 @@ fn only(root: &Path, end: &str) -> PathBuf {
 
 /// A disk of 24 MiB, 8 of them noise.
 fn disk(path: &Path) {
-    let blocks = (0..24).map(|i| if i % 3 == 0 { Block::Data(noise(1 << 20, i)) } else { Block::Free });
-    Vdi::new(blocks.collect()).write(path);
+    let vdi = (0..24).step_by(3).fold(Vdi::new(24 << 20, 1 << 20), |vdi, block| {
+        vdi.with(block, Block::Data(noise(block as u64, 1 << 20)))
+    });
+    fs::write(path, vdi.bytes()).unwrap();
 }
 
 #[test]
@@ -127,13 +129,13 @@ fn a_changed_option_does_again_what_it_affects() {
     disk(&folder.join("a.vdi"));
     let args = ["--marketplace", "--repository", "store", "a.vdi", "--no-context", "--json"];
     let base = ["--location", "https://example.org/a.img.gz"];
-    let all = |more: &[&str]| [&args[..], &base, more].concat();
-    let first = good(run(folder, &all(&["--title", "one"])));
+    let all = |title: &'static str| [&args[..], &base, &["--title", title]].concat();
+    let first = good(run(folder, &all("one")));
     let stored = |name: &str| fs::metadata(folder.join("store").join(name)).unwrap();
     let (image, manifest) = (stored("a.img.gz"), stored("a.xml"));
     later_than(&first);
 
-    let second = good(run(folder, &all(&["--title", "two"])));
+    let second = good(run(folder, &all("two")));
     assert_eq!(second["published"]["already"], true, "{second}");
     assert_eq!(second["published"]["entry"]["already"], false, "{second}");
     assert_eq!(stored("a.img.gz").ino(), image.ino(), "the image was stored again");
@@ -144,7 +146,7 @@ fn a_changed_option_does_again_what_it_affects() {
 
     // What is gone is put back.
     fs::remove_file(folder.join("store/a.img.gz")).unwrap();
-    let third = good(run(folder, &all(&["--title", "two"])));
+    let third = good(run(folder, &all("two")));
     assert_eq!(third["published"]["already"], false, "{third}");
     assert_eq!(sha256(&folder.join("store/a.img.gz")), sha256(&folder.join("a.img.gz")));
 }
@@ -233,7 +235,8 @@ fn killed_anywhere_it_continues_and_comes_to_the_same_end() {
     println!("seed {seed}");
     let mut random = seed;
     for _ in 0..points {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let after = takes.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64 * 1.1);
         let mut child = publish(folder).args(args).stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(after);
@@ -271,12 +274,20 @@ fn the_password_is_nowhere() {
     let server = servers::apache::start(servers::apache::Options::default());
     let url = server.url("basic/").to_string();
     let netrc = folder.join("netrc");
-    let line = format!("machine 127.0.0.1 login {} password {}\n", servers::USER, servers::PASSWORD);
+    let line =
+        format!("machine 127.0.0.1 login {} password {}\n", servers::USER, servers::PASSWORD);
     fs::write(&netrc, line).unwrap();
     fs::set_permissions(&netrc, fs::Permissions::from_mode(0o600)).unwrap();
     let args = [
-        "a.vdi", "--no-context", "-v", "--json", "--repository", &url, "--marketplace",
-        "--p12-cert", "jane.p12",
+        "a.vdi",
+        "--no-context",
+        "-v",
+        "--json",
+        "--repository",
+        &url,
+        "--marketplace",
+        "--p12-cert",
+        "jane.p12",
     ];
     let mut said = String::new();
     for netrc in ["netrc", "gone"] {
@@ -295,7 +306,8 @@ fn the_password_is_nowhere() {
         said += &String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap());
     }
     use base64ct::{Base64, Encoding};
-    let basic = Base64::encode_string(format!("{}:{}", servers::USER, servers::PASSWORD).as_bytes());
+    let basic =
+        Base64::encode_string(format!("{}:{}", servers::USER, servers::PASSWORD).as_bytes());
     for secret in [secret, servers::PASSWORD, &basic] {
         assert!(!said.contains(secret), "{secret} can be seen");
     }

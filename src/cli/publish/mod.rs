@@ -1,7 +1,7 @@
 //! `stratus-publish`: convert what has to be converted, and publish it.
 //!
 //! ```text
-//! args.rs      what can be typed
+//! args.rs      what can be typed   words.rs    values of options
 //! place.rs     where it goes: repository, marketplace, the way there
 //! signer.rs    who signs            secret.rs   passwords
 //! metadata.rs, deprecate.rs, keygen.rs   the other commands
@@ -16,6 +16,7 @@ mod place;
 mod report;
 mod secret;
 mod signer;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,7 +40,7 @@ use crate::pipeline::{self, Job, Status};
 
 /// The program.
 pub fn main() -> ExitCode {
-    let typed = args::joined(std::env::args_os());
+    let typed = words::joined(std::env::args_os());
     program::main::<Args>(&typed, |args, site| Manner::of(args.talking(), false, site), run)
 }
 
