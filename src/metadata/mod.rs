@@ -18,6 +18,7 @@ mod names;
 mod read;
 pub mod show;
 pub mod signature;
+pub mod validate;
 mod vocabulary;
 mod write;
 pub mod xml;
