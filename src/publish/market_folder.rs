@@ -39,7 +39,8 @@ impl MarketFolder {
     /// # Errors
     /// `Usage` for a path or a URL that cannot be one.
     pub fn new(root: &Path, base: &Url) -> Result<Self> {
-        let entries = Directory::new(&root.join("metadata"))?.served_at(&below(base, "metadata")?)?;
+        let entries =
+            Directory::new(&root.join("metadata"))?.served_at(&below(base, "metadata")?)?;
         Ok(MarketFolder { root: root.to_owned(), base: base.clone(), entries })
     }
 

@@ -115,7 +115,10 @@ impl Marketplace {
                 }
                 There::Nothing => Err(broken_promise(
                     Kind::Protocol,
-                    format!("{} answered {}, and has no entry at {url}", self.endpoint, reply.status),
+                    format!(
+                        "{} answered {}, and has no entry at {url}",
+                        self.endpoint, reply.status
+                    ),
                 )),
                 There::Other(what) => Err(broken_promise(
                     Kind::Mismatch,
@@ -156,12 +159,7 @@ impl Registry for Marketplace {
         self.endpoint.to_string()
     }
 
-    fn newest(
-        &self,
-        identifier: &str,
-        email: &str,
-        control: &Control,
-    ) -> Result<Option<Newest>> {
+    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
         check_key(identifier, email)?;
         let mut url = self.url(&[identifier, email])?;
         // A status that the server does not know filters nothing: deprecated and expired entries

@@ -152,12 +152,7 @@ pub trait Registry: Send + Sync {
     ///
     /// # Errors
     /// `Damaged` for a key that is none; those of the transport.
-    fn newest(
-        &self,
-        identifier: &str,
-        email: &str,
-        control: &Control,
-    ) -> Result<Option<Newest>>;
+    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>>;
 
     /// What [`Registry::register`] would do, a line each. Asks nobody.
     fn plan(&self, identifier: &str, email: &str) -> Vec<String>;
@@ -194,7 +189,8 @@ pub fn to_deprecate(
     control: &Control,
 ) -> Result<Manifest> {
     let missing = || {
-        let message = format!("{} has no entry {identifier} of {}", registry.identity(), endorser.email);
+        let message =
+            format!("{} has no entry {identifier} of {}", registry.identity(), endorser.email);
         Error::new(Kind::Missing, "entry-missing", message)
             .remedy("check the identifier, the marketplace and the endorser's certificate")
     };
@@ -208,7 +204,8 @@ pub fn to_deprecate(
     }
     let (subject, issuer) = (&signed.verified.subject, &signed.verified.issuer);
     if (subject.as_str(), issuer.as_str()) != (endorser.subject, endorser.issuer) {
-        let message = format!("the newest entry was signed by {subject}, not by {}", endorser.subject);
+        let message =
+            format!("the newest entry was signed by {subject}, not by {}", endorser.subject);
         return Err(refuse(&message).remedy("only its endorser can deprecate an entry"));
     }
     if signed.manifest.deprecated.is_some() {
@@ -236,8 +233,9 @@ pub fn deprecated(manifest: Manifest, reason: &str) -> Result<Manifest> {
     let reason = reason.trim();
     if reason.is_empty() || reason.len() > 1024 || reason.chars().any(char::is_control) {
         let message = "the reason must be one printable line of at most 1024 bytes";
-        return Err(Error::new(Kind::Usage, "deprecate-reason", message)
-            .remedy("say why with --reason"));
+        return Err(
+            Error::new(Kind::Usage, "deprecate-reason", message).remedy("say why with --reason")
+        );
     }
     Ok(Manifest { deprecated: Some(reason.to_owned()), endorsement: None, ..manifest })
 }

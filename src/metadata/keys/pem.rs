@@ -80,7 +80,10 @@ fn blocks(file: &[u8]) -> Result<Vec<Block>> {
             match open.take() {
                 Some(block) if block.label == label => blocks.push(block),
                 _ => {
-                    return Err(damaged("pem-damaged", format!("{label:?} ends and did not begin")));
+                    return Err(damaged(
+                        "pem-damaged",
+                        format!("{label:?} ends and did not begin"),
+                    ));
                 }
             }
         } else if let Some(block) = &mut open {

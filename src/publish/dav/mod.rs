@@ -18,7 +18,8 @@
 //! There the object is written to its final name at once, only if nothing is there or it may be
 //! replaced, and proved afterwards. If the proof fails it is removed again. Until then a reader may
 //! find what is not proved, and on servers that write in place, a part of it; after a run that was
-//! killed, until the next run. Nothing else is possible there.
+//! stopped, until the next run, which knows from its session that it may go on. Nothing else is
+//! possible there.
 
 mod local;
 mod probe;
@@ -196,6 +197,14 @@ impl DavTarget {
         Ok(digest == Some(upload.local.sha256(size, upload.control)?))
     }
 
+    fn remove_fragment(&self, upload: &Upload) -> Result<()> {
+        let there = requests::look(&self.client, &upload.last, upload.control)?;
+        if self.is_fragment(upload, there)? {
+            requests::remove(&self.client, &upload.last, upload.control)?;
+        }
+        Ok(())
+    }
+
     /// Sends, proves, and renames.
     fn publish(&self, upload: &Upload, how: How, session: &mut dyn Session) -> Result<Stored> {
         let object = upload.object;
@@ -208,7 +217,15 @@ impl DavTarget {
         }
         let mut again = true;
         loop {
-            let continued = self.send(upload, session)?;
+            let continued = match self.send(upload, session) {
+                Ok(continued) => continued,
+                Err(error) => {
+                    if mode == Mode::Direct && is_final(&error) {
+                        self.remove_fragment(upload)?;
+                    }
+                    return Err(error);
+                }
+            };
             // What an earlier run has sent is believed only when all of it was read.
             let verify = if continued { Verify::Full } else { how.verify };
             let error = match proof::prove(&self.client, upload, verify) {
@@ -218,7 +235,8 @@ impl DavTarget {
                 }
                 Err(error) => error,
             };
-            if !matches!(error.kind(), Kind::Mismatch | Kind::Protocol) {
+            let wrong = matches!(error.kind(), Kind::Mismatch | Kind::Protocol);
+            if !(wrong || mode == Mode::Direct && is_final(&error)) {
                 return Err(error);
             }
             // Wrong bytes are no beginning to go on from, and nothing that others should find.
@@ -261,6 +279,11 @@ impl Upload<'_> {
         let part = name::unfinished(self.object);
         json!({"part": part, "mode": self.mode().name(), "sent": sent})
     }
+}
+
+/// Whether the next run could not go on after this error.
+fn is_final(error: &Error) -> bool {
+    !matches!(error.kind(), Kind::Interrupted(_) | Kind::Unavailable)
 }
 
 /// Whether a session is one of this object, and of this way to send it.
@@ -377,10 +400,7 @@ impl Target for DavTarget {
             let local = Local::open(object)?;
             let ability = Ability::default();
             let upload = Upload { object, local, last, part, ability, control };
-            let there = requests::look(&self.client, &upload.last, control)?;
-            if self.is_fragment(&upload, there)? {
-                requests::remove(&self.client, &upload.last, control)?;
-            }
+            self.remove_fragment(&upload)?;
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl DavTarget {
                     at = end;
                 }
                 (Some(there), Some(trouble)) if (at..=end).contains(&there) => {
-                    if there > at {
+                    if there - at >= proof::PROGRESS {
                         backoff.reset();
                     }
                     at = there;

@@ -21,9 +21,17 @@ fn an_address_is_a_url_or_a_host() {
 #[test]
 fn other_addresses_are_refused_without_their_password() {
     for text in [
-        "", "https://", "ftp://m.example.org", "file:///tmp", "https://jane:sesame@m.example.org",
-        "jane@m.example.org", "https://m.example.org/?sesame", "https://m.example.org/#x", "a b",
-        "https://m:99999/", "https://:sesame@/",
+        "",
+        "https://",
+        "ftp://m.example.org",
+        "file:///tmp",
+        "https://jane:sesame@m.example.org",
+        "jane@m.example.org",
+        "https://m.example.org/?sesame",
+        "https://m.example.org/#x",
+        "a b",
+        "https://m:99999/",
+        "https://:sesame@/",
     ] {
         let error = endpoint(text).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage, "{text}");
