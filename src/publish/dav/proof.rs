@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::local::hex;
+use super::requests;
 use super::stage::Stage;
-use super::{Upload, requests};
+use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Verify;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::Upload;
+use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::{Backoff, Client, Reply, Request, shown, temporary};
