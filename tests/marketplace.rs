@@ -306,6 +306,22 @@ fn what_the_server_refuses_is_said_in_its_words() {
         assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(counts, (0, 0));
     }
+    // Nor is what the schema forbids, though the original server takes it: here, the order.
+    let identifier = format!("<dcterms:identifier>{ID}</dcterms:identifier>");
+    let unsigned = manifest().to_xml().unwrap();
+    assert!(unsigned.contains(&identifier));
+    let unsigned = unsigned
+        .replace(&identifier, "")
+        .replace("<slterms:os>", &format!("{identifier}<slterms:os>"));
+    let created = date::text(now);
+    let options =
+        Options { profile: Profile::Stratuslab, sha256_digest: false, created, email: None };
+    let invalid = sign(&unsigned, endorser(0), &options).unwrap();
+    let (error, counts) = refused(&[], invalid.as_bytes());
+    assert_eq!((error.kind(), error.code(), counts), (Kind::Refused, "entry-invalid", (0, 0)));
+    let server = Server::start(&[]);
+    assert_eq!(server.ask("POST", "/metadata", invalid.as_bytes()).0, 201);
+
     let server = Server::start(&["--modern"]);
     server.client().register(&modern, now, &QUIET).unwrap();
 }

@@ -164,8 +164,8 @@ impl Directory {
     ) -> Result<(String, &'static str)> {
         let source = Source::open(object)?;
         let linked = format!("{}.link", part.name);
+        folder.remove(&linked)?;
         if let (true, Source::File(file, path)) = (self.link, &source) {
-            folder.remove(&linked)?;
             if folder.link(file, &linked) {
                 file.sync_all().map_err(|e| failed("cannot sync", path, e))?;
                 if digest_of(file, path, object.bytes, control)? == object.sha256 {

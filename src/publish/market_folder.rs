@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::directory::Directory;
-use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key};
+use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use super::{Content, How, Object, Session, Target, name};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -131,6 +131,7 @@ impl Registry for MarketFolder {
 
     fn register(&self, document: &[u8], now: u64, control: &Control) -> Result<Registered> {
         let sent = Signed::read(document, now)?;
+        must_be_valid(document, now)?;
         let url = self.url(&sent.entry);
         let there = self.fetch(&sent.entry, control)?;
         if let Some(there) = there.and_then(|there| Signed::read(&there, now).ok()) {

@@ -16,7 +16,7 @@ mod skew;
 use url::Url;
 
 use super::http::{Backoff, Body, Client, Reply, Request, shown, temporary};
-use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key};
+use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::xml;
@@ -178,6 +178,7 @@ impl Registry for Marketplace {
 
     fn register(&self, document: &[u8], now: u64, control: &Control) -> Result<Registered> {
         let sent = Signed::read(document, now)?;
+        must_be_valid(document, now)?;
         let entry_url = self.entry_url(&sent.entry)?;
         let created = || Ok(Registered::Created { url: entry_url.to_string() });
         match self.there(&sent, now, control)? {

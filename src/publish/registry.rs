@@ -7,6 +7,7 @@
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::{Verified, verify};
+use crate::metadata::validate::validate;
 use crate::metadata::{Manifest, date, identifier, is_email};
 
 /// The key of an entry, checked: no part of it leads out of a folder or a URL.
@@ -113,6 +114,28 @@ impl Signed {
         Err(Error::new(Kind::Refused, "entry-not-newer", message)
             .remedy("check the clock of this machine, then sign and register again"))
     }
+}
+
+/// Refuses a document in which servers, or the programs that read it, would find something wrong.
+///
+/// # Errors
+/// `Refused`, with what was found.
+pub(super) fn must_be_valid(document: &[u8], now: u64) -> Result<()> {
+    let report = validate(document, now);
+    if report.valid() {
+        return Ok(());
+    }
+    let failed = report.stages.iter().filter(|stage| !stage.verdict.passed());
+    let found: Vec<String> = failed
+        .map(|stage| format!("{}: {}", stage.name, stage.verdict.findings().join("; ")))
+        .collect();
+    let found = found.join("; ");
+    Err(Error::new(
+        Kind::Refused,
+        "entry-invalid",
+        format!("the entry is not valid: {found:.1000}"),
+    )
+    .remedy("stratus-publish metadata validate says more; build the manifest anew"))
 }
 
 /// The newest entry of an image and an endorser.
