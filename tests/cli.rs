@@ -414,7 +414,7 @@ const PUBLISH_OPTIONS: &[&str] = &[
 
 #[test]
 fn help_names_every_option_in_80_columns() {
-    help_names(PROGRAM, OPTIONS);
+    help_names(PROGRAM, &OPTIONS);
     help_names(PUBLISH, PUBLISH_OPTIONS);
 }
 

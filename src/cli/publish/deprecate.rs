@@ -17,8 +17,8 @@ pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) 
     let signer = signer(&args.signing, site, need, now, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
-    let document =
-        pipeline::retire(&args.identifier, &args.reason, registry, &signer, now, control)?;
+    let (document, now) =
+        pipeline::retire(&args.identifier, &args.reason, registry, &signer, super::now, control)?;
     if args.dry_run {
         let lines = registry.plan(&args.identifier, &signer.email()?);
         talk.result_json(&json!({"schema": 1, "plan": {"steps": lines}}))?;

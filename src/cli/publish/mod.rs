@@ -229,7 +229,7 @@ fn publication<'a>(
         verify: places.verify,
         force: args.shape.force,
         restart: args.shape.restart,
-        now: now()?,
+        clock: now,
     })
 }
 

@@ -267,16 +267,18 @@ pub(super) fn compare_url(
         let compared = scope.spawn(move || inflate::compare(pull, manifest, control));
         let gone =
             || Error::new(Kind::Mismatch, "image-differs", "nobody takes the image any more");
-        let reply = client.read(&Request::new("GET", &url), control, &mut |bytes| {
-            push.send(bytes.to_vec()).map_err(|_| gone())
-        });
+        let mut request = Request::new("GET", &url);
+        // Packed noise is a little larger than noise.
+        request.max_reply = manifest.bytes.saturating_add(manifest.bytes / 64 + (1 << 20));
+        let reply = client
+            .read(&request, control, &mut |bytes| push.send(bytes.to_vec()).map_err(|_| gone()));
         drop(push);
         let compared = compared.join().unwrap_or_else(|_| Err(gone()));
         match reply {
             // The comparison ended early: its reason is the one to tell.
             Err(error) if error.code() == "image-differs" => compared.and(Err(error)),
             Err(error) => Err(error),
-            Ok(reply) if !reply.is_success() => Err(reply.failure(&Request::new("GET", &url))),
+            Ok(reply) if !reply.is_success() => Err(reply.failure(&request)),
             Ok(_) => compared,
         }
     })

@@ -1,5 +1,7 @@
 //! The manifest before it is signed, and its rehearsal.
 
+use std::time::{Duration, Instant};
+
 use super::names::Names;
 use super::{Publication, Reach, Signer};
 use crate::control::Control;
@@ -8,6 +10,31 @@ use crate::error::{Error, Kind, Result};
 use crate::metadata::{Manifest, date, signature, validate};
 use crate::pipeline::record::Record;
 use crate::publish::locations;
+
+/// Seconds that a signature waits to be later than the newest entry: dates have no fractions, and
+/// two entries of one second would be one.
+const PATIENCE: u64 = 5;
+
+/// The time, as soon as it is later than `newest`, which is at most [`PATIENCE`] seconds away.
+///
+/// # Errors
+/// `Interrupted`; those of the clock.
+pub fn later_than(
+    newest: Option<u64>,
+    clock: fn() -> Result<u64>,
+    control: &Control,
+) -> Result<u64> {
+    let began = Instant::now();
+    loop {
+        let now = clock()?;
+        let waited = began.elapsed().as_secs() > PATIENCE;
+        if waited || newest.is_none_or(|newest| newest < now) {
+            return Ok(now);
+        }
+        control.go_on("stopped before signing")?;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// What is going to be said, and where things go.
 pub struct Draft {
@@ -41,7 +68,8 @@ impl Draft {
     }
 
     /// Signs and validates for trial, and looks whether the registry would take it. `known` is when
-    /// an earlier run signed this very manifest.
+    /// an earlier run signed this very manifest. Returns when the registry's newest other entry of
+    /// the image was signed.
     ///
     /// # Errors
     /// What would be wrong after the upload.
@@ -50,35 +78,37 @@ impl Draft {
         publication: &Publication,
         known: Option<&str>,
         control: &Control,
-    ) -> Result<()> {
-        let Publication { signer: Some(signer), said, now, reach, .. } = publication else {
-            return Ok(());
+    ) -> Result<Option<u64>> {
+        let Publication { signer: Some(signer), said, clock, reach, .. } = publication else {
+            return Ok(None);
         };
+        let now = clock()?;
         let mut manifest = self.manifest.clone();
-        said.date(&mut manifest, *now)?;
+        said.date(&mut manifest, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
-        let (_, email) = sign_and_validate(&manifest, signer, *now)?;
-        let Some(registry) = publication.registry else { return Ok(()) };
+        let (_, email) = sign_and_validate(&manifest, signer, now)?;
+        let Some(registry) = publication.registry else { return Ok(None) };
         if let Reach::Of(marketplace) = reach {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
         let newest = registry.newest(&manifest.identifier()?, &email, control)?;
-        // The form of dates is fixed: their order is that of the texts.
-        match newest.filter(|newest| known != Some(&newest.created)) {
-            Some(newest) if newest.created >= date::text(*now) => {
-                let message = format!(
-                    "{} has an entry of {} already, and this machine's clock says {}: a new one \
-                     would be taken for older",
-                    registry.identity(),
-                    newest.created,
-                    date::text(*now)
-                );
-                Err(Error::new(Kind::Refused, "clock-behind", message)
-                    .remedy("set the clock of this machine, or wait until it has passed that time"))
-            }
-            _ => Ok(()),
+        let Some(newest) = newest.filter(|newest| known != Some(&newest.created)) else {
+            return Ok(None);
+        };
+        let newest_at = date::epoch(&newest.created)?;
+        if newest_at > now.saturating_add(PATIENCE) {
+            let message = format!(
+                "{} has an entry of {} already, and this machine's clock says {}: a new one would be \
+                 taken for older",
+                registry.identity(),
+                newest.created,
+                date::text(now)
+            );
+            return Err(Error::new(Kind::Refused, "clock-behind", message)
+                .remedy("set the clock of this machine, or wait until it has passed that time"));
         }
+        Ok(Some(newest_at))
     }
 
     /// SHA-256 over all that shapes the signed manifest, but for the time.

@@ -120,8 +120,9 @@ fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control
 /// The document as it would be if it were signed now: its length is right, its dates are not.
 fn trial(publication: &Publication, manifest: &Manifest, signer: &Signer) -> Result<String> {
     let mut manifest = manifest.clone();
-    publication.said.date(&mut manifest, publication.now)?;
-    Ok(sign_and_validate(&manifest, signer, publication.now)?.0)
+    let now = (publication.clock)()?;
+    publication.said.date(&mut manifest, now)?;
+    Ok(sign_and_validate(&manifest, signer, now)?.0)
 }
 
 impl Steps {

@@ -111,8 +111,9 @@ pub struct Publication<'a> {
     pub force: bool,
     /// Forget what earlier runs did.
     pub restart: bool,
-    /// The time, in seconds since 1970, UTC.
-    pub now: u64,
+    /// The clock: seconds since 1970, UTC. An upload takes its time; a signature says when it was
+    /// made.
+    pub clock: fn() -> Result<u64>,
 }
 
 /// From where an image's location has to be reachable.
@@ -177,7 +178,7 @@ fn publish_locked(
     control: &Control,
 ) -> Result<Published> {
     let memory = Memory::open(place, publication.restart, |note| control.note(note))?;
-    let mut run = Run { publication, place, control, memory };
+    let mut run = Run { publication, place, control, memory, newest: None };
     let image = run.check()?;
     let draft = run.draft(&image)?;
     run.rehearse(&draft)?;

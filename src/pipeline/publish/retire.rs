@@ -6,7 +6,8 @@ use crate::error::{Kind, Result};
 use crate::metadata::{date, identifier};
 use crate::publish::registry::{Endorsed, Registry, to_deprecate};
 
-/// A signed document that takes the newest entry back that the signer made of an image.
+/// A signed document that takes the newest entry back that the signer made of an image, and when it
+/// was signed, in seconds since 1970.
 ///
 /// # Errors
 /// `Missing` if there is none, `Usage` for what is no identifier, and those of asking and signing.
@@ -15,16 +16,19 @@ pub fn retire(
     reason: &str,
     registry: &dyn Registry,
     signer: &Signer,
-    now: u64,
+    clock: fn() -> Result<u64>,
     control: &Control,
-) -> Result<String> {
+) -> Result<(String, u64)> {
     identifier::to_sha1(id).map_err(|e| e.with_kind(Kind::Usage))?;
     let (subject, issuer) = (signer.endorser.subject(), signer.endorser.issuer());
     let email = signer.email()?;
     let endorser = Endorsed { email: &email, subject, issuer };
-    let mut manifest = to_deprecate(registry, id, &endorser, reason, now, control)?;
+    let mut manifest = to_deprecate(registry, id, &endorser, reason, clock()?, control)?;
+    let newest = registry.newest(id, &email, control)?;
+    let newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
+    let now = draft::later_than(newest, clock, control)?;
     manifest.created = Some(date::text(now));
-    Ok(draft::sign_and_validate(&manifest, signer, now)?.0)
+    Ok((draft::sign_and_validate(&manifest, signer, now)?.0, now))
 }
 
 /// Registers a document.

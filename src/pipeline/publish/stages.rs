@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::draft::{Draft, sign_and_validate};
+use super::draft::{self, Draft, sign_and_validate};
 use super::memory::{Answer, Key, Memory, state_of};
 use super::names::manifest_beside;
 use super::{Publication, Signer};
@@ -25,6 +25,8 @@ pub struct Run<'a> {
     pub place: &'a Place,
     pub control: &'a Control,
     pub memory: Memory,
+    /// When the registry's newest entry of the image was signed.
+    pub newest: Option<u64>,
 }
 
 /// An image that is what its record says.
@@ -81,14 +83,15 @@ impl Run<'_> {
 
     /// Signs and validates for trial, and asks the registry whether it will take the manifest: a
     /// mistake is found now, not after an upload of hours.
-    pub fn rehearse(&self, draft: &Draft) -> Result<()> {
+    pub fn rehearse(&mut self, draft: &Draft) -> Result<()> {
         let Publication { signer, said, .. } = self.publication;
         let known = match signer {
             Some(signer) => self.memory.signed(&draft.content(signer, said.valid_days)?),
             None => None,
         };
         let known = known.map(|(created, _)| created);
-        draft.rehearse(self.publication, known.as_deref(), self.control)
+        self.newest = draft.rehearse(self.publication, known.as_deref(), self.control)?;
+        Ok(())
     }
 
     /// Stores the image, and beside it its checksum.
@@ -135,15 +138,16 @@ impl Run<'_> {
     /// Signs the manifest; the one that an earlier run signed is taken as long as it says the same
     /// and is valid.
     pub fn sign(&mut self, draft: &Draft, signer: &Signer) -> Result<Signed> {
-        let Publication { said, now, force, .. } = self.publication;
+        let Publication { said, clock, force, .. } = self.publication;
+        let now = clock()?;
         let content = draft.content(signer, said.valid_days)?;
         let known = self.memory.signed(&content).filter(|(_, valid)| {
             let valid = valid.as_deref().and_then(|valid| date::epoch(valid).ok());
-            valid.is_some_and(|valid| valid > *now)
+            valid.is_some_and(|valid| valid > now)
         });
         let at = match &known {
             Some((created, _)) => date::epoch(created)?,
-            None => *now,
+            None => draft::later_than(self.newest, *clock, self.control)?,
         };
         let mut manifest = draft.manifest.clone();
         said.date(&mut manifest, at)?;
@@ -184,7 +188,7 @@ impl Run<'_> {
             }
         }
         let document = signed.document.as_bytes();
-        let registered = registry.register(document, self.publication.now, self.control)?;
+        let registered = registry.register(document, (self.publication.clock)()?, self.control)?;
         let already = matches!(registered, Registered::Already { .. });
         let answer = Answer::of(registered);
         if known.as_ref() != Some(&answer) {
