@@ -13,6 +13,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use stratus::digest::Algorithm;
+use stratus::metadata::keys::Endorser;
+use stratus::metadata::manifest::MOST_EDITS;
+use stratus::metadata::signature::{Options, Profile, sign, verify};
 use stratus::metadata::validate::{Report, validate};
 use stratus::metadata::{EditFact, Endorsement, FileFacts, Manifest};
 
@@ -423,6 +426,46 @@ fn documents_of_the_original() {
         // Written by us, it says the same.
         let again = read.to_xml().unwrap();
         assert_eq!(Manifest::from_xml(again.as_bytes()).unwrap(), read, "{name}");
+    }
+}
+
+/// One signature binds the facts of the file and a thousand edits, and the original's validator
+/// accepts it in all its stages.
+#[test]
+fn a_signature_binds_what_is_ours_too() {
+    let keys = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/keys/jane.pem");
+    let pem = std::fs::read(keys).unwrap();
+    let jane = Endorser::from_pem(&pem, &pem, None).unwrap();
+    let options = |profile| Options {
+        profile,
+        sha256_digest: false,
+        created: "2026-11-23T14:00:00Z".into(),
+        email: None,
+    };
+    let edit =
+        |number| EditFact { path: format!("/etc/{number} & more"), ..full().edits[0].clone() };
+    let many = Manifest { endorsement: None, edits: (0..MOST_EDITS).map(edit).collect(), ..full() };
+    let unsigned = many.to_xml().unwrap();
+    let signed = sign(&unsigned, &jane, &options(Profile::Stratuslab)).unwrap();
+    let modern = sign(&unsigned, &jane, &options(Profile::Modern)).unwrap();
+    let verdicts = judge(&[signed.clone(), modern.clone()]);
+    for stage in STAGES.into_iter().chain(["signature", "all", "xmllint"]) {
+        assert!(verdicts[0].ok(stage), "{:?}", verdicts[0]);
+        // The original does not know RSA with SHA-256.
+        let known = !matches!(stage, "signature" | "all");
+        assert_eq!(verdicts[1].ok(stage), known, "{:?}", verdicts[1]);
+    }
+    for text in [signed, modern] {
+        assert!(validate(text.as_bytes(), NOW).valid());
+        let octets = verify(text.as_bytes(), NOW).unwrap().octets;
+        let read = Manifest::from_xml(&octets).unwrap();
+        assert_eq!(read.endorsement.as_ref().unwrap().created, "2026-11-23T14:00:00Z");
+        assert_eq!(Manifest { endorsement: None, ..read }, many);
+        for (from, to) in [("<stratus:path>/etc/7 ", "<stratus:path>/etc/8 "), (">99<", ">98<")] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert!(verify(changed.as_bytes(), NOW).is_err());
+        }
     }
 }
 

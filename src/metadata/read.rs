@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 
 impl Manifest {
     /// Reads a document. A signature in it is passed over, not checked: whoever needs to believe
-    /// what is read gives the octets that [`verify`](super::signature::verify) hands out.
+    /// what is read gives the octets that [`verify`](fn@super::signature::verify) hands out.
     ///
     /// # Errors
     /// Those of [`xml::parse`]; `Damaged` for a document that is no manifest (`manifest-form`), an

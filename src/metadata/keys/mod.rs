@@ -114,7 +114,8 @@ impl Endorser {
     /// write it; these and later ones read it. The key is called `endorser`.
     ///
     /// # Errors
-    /// `Usage` for a password that the format cannot express (`key-password-characters`).
+    /// `Usage` for a password that is empty or has other characters than those of ASCII
+    /// (`key-password-characters`): Java could not read the file.
     pub fn to_p12(&self, password: &str) -> Result<Vec<u8>> {
         p12::write(self, password)
     }

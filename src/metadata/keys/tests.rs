@@ -228,15 +228,17 @@ fn a_new_key_comes_back_from_both_kinds_of_file() {
     assert_eq!((certificate.begins(), certificate.expires()), (now, now + 30 * 86_400));
     assert!(certificate.may_sign() && certificate.key_bits() == 2048);
     assert_eq!(made.warnings(), []);
-    let p12 = made.to_p12("pä€").unwrap();
-    let from_p12 = Endorser::from_p12(&p12, Some("pä€"), Some("endorser")).unwrap();
+    let p12 = made.to_p12("p4ss w~rd").unwrap();
+    let from_p12 = Endorser::from_p12(&p12, Some("p4ss w~rd"), Some("endorser")).unwrap();
     let pem = made.to_pem().unwrap();
     let from_pem = Endorser::from_pem(pem.as_bytes(), pem.as_bytes(), None).unwrap();
     for back in [from_p12, from_pem] {
         assert_eq!(back.certificate(), certificate);
         assert!(back.key() == made.key());
     }
-    assert_eq!(made.to_p12("😀").unwrap_err().code(), "key-password-characters");
+    for password in ["", "ä", "😀", "a\n"] {
+        assert_eq!(made.to_p12(password).unwrap_err().code(), "key-password-characters");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Algorithm;
 use crate::metadata::{Endorsement, Manifest};
@@ -107,4 +109,37 @@ fn large_and_wrong_documents_are_answered_soon() {
         }
     }
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+proptest! {
+    /// A document with some bytes changed, or cut: no panic, no control character in what is said,
+    /// and what is read and can be written reads the same again.
+    #[test]
+    fn a_damaged_document_does_no_harm(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        (texts, swap) in (prop::collection::vec("[<>/a-z:\"= &;#!-]{1,6}", 1), any::<[prop::sample::Index; 2]>()),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let mut document = good().into_bytes();
+        for (at, byte) in changes {
+            *at.get_mut(&mut document) = byte;
+        }
+        let at = swap[0].index(document.len());
+        if swap[1].index(2) == 0 {
+            document.splice(at..at, texts[0].bytes());
+        }
+        if let Some(cut) = cut {
+            document.truncate(cut.index(document.len()));
+        }
+        let report = validate(&document, NOW);
+        for finding in report.stages.iter().flat_map(|stage| stage.verdict.findings()) {
+            prop_assert!(!finding.contains(char::is_control), "{}", finding);
+        }
+        if let Ok(read) = Manifest::from_xml(&document) {
+            prop_assert!(!read.lines().concat().contains(char::is_control));
+            if let Ok(text) = read.to_xml() {
+                prop_assert_eq!(Manifest::from_xml(text.as_bytes()).unwrap(), read);
+            }
+        }
+    }
 }
