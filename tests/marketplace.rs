@@ -334,6 +334,15 @@ fn an_entry_that_waits_for_a_mail_is_pending() {
     let Registered::Pending { message } = registered else { panic!("{registered:?}") };
     assert!(message.contains(JANE), "{message}");
     assert_eq!(server.counts(), (1, 0));
+
+    // Somebody reads the mail.
+    let counts: serde_json::Value =
+        serde_json::from_str(&server.ask("GET", "/_counts", b"").1).unwrap();
+    let key = counts["pending"][0].as_str().unwrap();
+    assert_eq!(server.ask("GET", &format!("/action/{key}/confirm/"), b"").0, 201);
+    let registered = server.client().register(&document(now), now, &QUIET).unwrap();
+    assert_eq!(registered, Registered::Already { url: server.entry_url(now) });
+    assert_eq!(server.counts(), (1, 1));
 }
 
 #[test]
@@ -351,7 +360,8 @@ fn no_server_and_no_time_are_errors() {
 
 /// Each fault, how often it happens, what becomes of the entry (`None`: it is registered), and how
 /// many uploads may come and be stored.
-const FAULTS: &[(&str, u32, Option<Kind>, (u64, u64))] = &[
+type Fault = (&'static str, u32, Option<Kind>, (u64, u64));
+const FAULTS: &[Fault] = &[
     ("not-stored", 1, Some(Kind::Protocol), (1, 0)),
     ("stores-altered", 1, Some(Kind::Mismatch), (1, 1)),
     ("endless", 1, None, (1, 1)),

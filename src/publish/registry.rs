@@ -153,7 +153,8 @@ pub enum Registered {
         /// Its URL.
         url: String,
     },
-    /// It will be there when somebody has done something.
+    /// It will be there when somebody has done something. Whoever asks has to remember that:
+    /// registering again would begin anew.
     Pending {
         /// What.
         message: String,
