@@ -210,6 +210,21 @@ fn the_server_stalls() {
 }
 
 #[test]
+fn a_byte_for_every_request_is_no_progress() {
+    let outcome = meets(|ask, store| {
+        let now = ask.is("GET") && whole_object(ask) && store.contains_key(&ask.path);
+        now.then(|| {
+            let mut answer = honest(ask, store);
+            let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+            answer.truncate(head + 1);
+            Lie::Raw(answer)
+        })
+    });
+    outcome.fails(&[Kind::Unavailable]);
+    assert!(outcome.liar.lines().len() < 40);
+}
+
+#[test]
 fn the_server_closes_early() {
     for when in ["head", "body"] {
         for method in ["PUT", "GET", "MOVE", "HEAD"] {
@@ -385,6 +400,13 @@ fn there_is_no_move() {
     let outcome = meets(no_move);
     outcome.works();
     assert!(outcome.told.contains("does not know MOVE"), "{}", outcome.told);
+    // A reader who may not read cannot prove: nothing stays that is not proved.
+    let outcome = meets(move |ask, store| {
+        let forbids = ask.is("GET") && whole_object(ask);
+        if forbids { Some(Lie::Status(403, String::new())) } else { no_move(ask, store) }
+    });
+    outcome.fails(&[Kind::Permission]);
+    assert!(outcome.liar.store.lock().unwrap().is_empty());
     // What is wrong at the final name goes away again.
     let outcome = meets(move |ask, store| {
         if whole_object(ask) && ask.is("PUT") {
@@ -423,7 +445,7 @@ fn the_server_is_out_of_order_for_a_while_or_for_ever() {
             });
             if works {
                 outcome.works();
-                assert!(outcome.told.contains("attempt 1 of 1"), "{}", outcome.told);
+                assert!(outcome.told.contains("again in 0.0 s (1 of 1)"), "{}", outcome.told);
             } else {
                 let error = outcome.fails(&[Kind::Unavailable]).to_string();
                 // A reply to HEAD has no text.

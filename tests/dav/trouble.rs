@@ -112,23 +112,16 @@ fn what_is_wrong_with_a_certificate_is_said() {
     let error = fails(&plain, &trusting, Kind::Unavailable);
     assert!(error.message().contains("TLS"), "{error}");
 
-    for (days, word) in [("-1", "expired")] {
-        let server = expired(days);
-        let ca_file = Some(server.folder.path().join("ca.pem"));
-        let error = fails(
-            &server.tls_url("open/x"),
-            &Transport { ca_file, ..transport() },
-            Kind::Unavailable,
-        );
-        assert!(error.message().contains(word), "{error}");
-    }
-}
-
-/// A server whose certificate is not valid.
-fn expired(days: &str) -> Server {
-    apache::start_with(apache::Options { tls: true, ..Default::default() }, &|folder: &Path| {
-        tls::issue(folder, "server", "localhost", "DNS:localhost", days);
-    })
+    let server = apache::start_with(
+        apache::Options { tls: true, ..Default::default() },
+        &|folder: &Path| {
+            tls::issue(folder, "server", "localhost", "DNS:localhost", "-1");
+        },
+    );
+    let ca_file = Some(server.folder.path().join("ca.pem"));
+    let trusting = Transport { ca_file, ..transport() };
+    let error = fails(&server.tls_url("open/x"), &trusting, Kind::Unavailable);
+    assert!(error.message().contains("expired"), "{error}");
 }
 
 #[test]
@@ -232,13 +225,17 @@ fn nginx_with_put_alone() {
 fn a_folder_is_never_replaced() {
     let apache = apache::start(apache::Options::default());
     let (nginx, lighttpd) = (nginx::start(None), lighttpd::start(None));
-    for (server, path) in [(&apache, "open"), (&nginx, "open"), (&lighttpd, "open")] {
+    // Apache shows a folder without its slash there, as if it were an object.
+    let places = [(&apache, "open"), (&apache, "listed"), (&nginx, "open"), (&lighttpd, "open")];
+    for (server, path) in places {
         let url = server.url(&format!("{path}/x"));
         let inside = Sample::new("a/b/x.img.gz", noise(9, 1000));
         store(&url, &transport(), &inside, KEEP).unwrap();
         let error =
             store(&url, &transport(), &Sample::new("a/b", noise(10, 1000)), REPLACE).unwrap_err();
-        assert_eq!(error.kind(), Kind::CannotCreate, "{path}: {error}");
+        // Apache does not even say what is there, unless it may show it.
+        let kinds = [Kind::CannotCreate, Kind::Permission];
+        assert!(kinds.contains(&error.kind()), "{path}: {error}");
         let target = DavTarget::new(&url, &transport()).unwrap();
         let there = target.fetch("a/b/x.img.gz", 1000, &Control::default()).unwrap();
         assert!(there.unwrap() == inside.bytes);

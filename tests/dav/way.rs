@@ -172,6 +172,17 @@ fn a_proxy_is_a_tunnel_for_tls() {
     assert!(lines.iter().all(|line| line.starts_with("CONNECT localhost:")), "{lines:?}");
 }
 
+/// A machine without trusted certificates can still reach what needs none.
+#[test]
+fn without_certificates_of_the_system() {
+    let none = [("SSL_CERT_FILE", "/no/such/file".into()), ("SSL_CERT_DIR", "/no/such".into())];
+    let liar = Liar::new(|_, _| None);
+    let (fine, told) = run(&liar.url("/r/"), 1 << 20, "", &none);
+    assert!(fine, "{told}");
+    let (fine, told) = run(&Url::parse("https://localhost:1/").unwrap(), 0, "", &none);
+    assert!(!fine && told.contains("refused"), "{told}");
+}
+
 #[test]
 fn a_large_object_needs_little_memory() {
     let server = nginx::start(None);

@@ -1,5 +1,5 @@
 //! Apache with mod_dav. `/open/`, `/basic/`, `/digest/`, `/short/` (Digest with nonces that live for
-//! a second) and `/writers/` (Digest, but reading is free) are the same folder; the port for TLS has `/open/`, and wants a client certificate of `ca.pem` for
+//! a second), `/listed/` (folders are shown, also without a slash) and `/writers/` (Digest, but reading is free) are the same folder; the port for TLS has `/open/`, and wants a client certificate of `ca.pem` for
 //! the whole virtual host if asked to.
 
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use super::{PASSWORD, Plan, Server, USER, tls, user};
 
 const MODULES: &str = "/usr/lib/apache2/modules";
 const NAMES: &str = "mpm_event authn_core authz_core authn_file authz_user auth_basic auth_digest \
-                     alias dav dav_fs ssl";
+                     alias autoindex dav dav_fs ssl";
 
 /// What is special.
 #[derive(Clone, Copy, Default)]
@@ -78,7 +78,7 @@ fn text(folder: &Path, port: u16, tls_port: u16, options: Options) -> String {
          StartServers 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nServerLimit 1\n"
     )
     .unwrap();
-    for name in ["open", "basic", "digest", "short", "writers"] {
+    for name in ["open", "basic", "digest", "short", "listed", "writers"] {
         writeln!(text, "Alias /{name} {place}/www").unwrap();
     }
     let login = |kind: &str, more: &str| {
@@ -89,6 +89,7 @@ fn text(folder: &Path, port: u16, tls_port: u16, options: Options) -> String {
     write!(
         text,
         "<Location /open>\nDav On\nRequire all granted\n</Location>\n\
+         <Location /listed>\nDav On\nOptions Indexes\nRequire all granted\n</Location>\n\
          <Location /basic>\nDav On\n{basic}Require valid-user\n</Location>\n\
          <Location /digest>\nDav On\n{digest}Require valid-user\n</Location>\n\
          <Location /short>\nDav On\n{digest}AuthDigestNonceLifetime 1\nRequire valid-user\n\

@@ -120,7 +120,7 @@ impl Plan<'_> {
         let program = which(self.program, self.package);
         let output = fs::File::create(folder.path().join("output")).unwrap();
         let mut command = match self.room {
-            None => Command::new(program),
+            None => Command::new("setpriv"),
             // A mount that only the server sees, and that goes away with it.
             Some(room) => {
                 let mut command = Command::new("unshare");
@@ -130,11 +130,12 @@ impl Plan<'_> {
                 let mount =
                     "mount -t tmpfs -o size=$1,mode=777 tmpfs \"$2\" && shift 2 && exec \"$@\"";
                 command.args(["--mount", "sh", "-c", mount, "sh", &room.to_string()]);
-                command.arg(folder.path().join("www")).arg(program);
+                command.arg(folder.path().join("www")).arg("setpriv");
                 command
             }
         };
-        command.args(arguments).stdin(Stdio::null());
+        // If the test is killed, the server ends with it.
+        command.args(["--pdeathsig", "TERM"]).arg(program).args(arguments).stdin(Stdio::null());
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let process = command.spawn().unwrap();
         let mut server = Server { folder, port, tls_port, process };

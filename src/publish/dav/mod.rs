@@ -1,7 +1,8 @@
 //! WebDAV (RFC 4918) as a store, and servers that know only `PUT`: `--repository https://…`.
 //!
 //! ```text
-//! mod.rs       the target: from one end to the other
+//! mod.rs       the target
+//! upload.rs    an object on its way: what is there before, sending, proving, the final name
 //! requests.rs  the small requests: is it there, folders, remove, rename
 //! probe.rs     what the server can do, asked once for each collection
 //! send.rs      the bytes: in pieces that are appended, or as a whole
@@ -18,7 +19,8 @@
 //! There the object is written to its final name at once, only if nothing is there or it may be
 //! replaced, and proved afterwards. If the proof fails it is removed again. Until then a reader may
 //! find what is not proved, and on servers that write in place, a part of it; after a run that was
-//! killed, until the next run. Nothing else is possible there.
+//! stopped, until the next run, which knows from its session that it may go on. Nothing else is
+//! possible there.
 
 mod local;
 mod probe;
@@ -26,16 +28,17 @@ mod proof;
 mod requests;
 mod send;
 mod stage;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Value, json};
 use url::Url;
 
 use self::local::Local;
 use self::probe::Ability;
 use self::requests::There;
+use self::upload::{Before, Mode, Upload, is_of};
 use super::http::{Client, Request, Transport, shown, without_user};
 use super::{Found, How, Object, Session, Stored, Target, Verify, name};
 use crate::control::Control;
@@ -53,45 +56,6 @@ pub struct DavTarget {
     piece: u64,
     /// By collection.
     abilities: Mutex<BTreeMap<String, Ability>>,
-}
-
-/// One object on its way.
-struct Upload<'a> {
-    object: &'a Object<'a>,
-    local: Local<'a>,
-    /// Where it goes, and where it is until then: the same for a server without `MOVE`.
-    last: Url,
-    part: Url,
-    ability: Ability,
-    control: &'a Control,
-}
-
-/// What is at the final name before anything is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Before {
-    Nothing,
-    /// This very object.
-    Same,
-    /// Another one, which is to be replaced.
-    Other,
-}
-
-/// How the bytes get there, in a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Append,
-    Whole,
-    Direct,
-}
-
-impl Mode {
-    fn name(self) -> &'static str {
-        match self {
-            Mode::Append => "append",
-            Mode::Whole => "whole",
-            Mode::Direct => "direct",
-        }
-    }
 }
 
 impl DavTarget {
@@ -158,116 +122,6 @@ impl DavTarget {
     fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
         Stored { url: self.location(object.name), already, proof: proof.to_owned() }
     }
-
-    /// What is at the final name. If it is another object, and may not be replaced, that is an
-    /// error.
-    fn before(&self, upload: &Upload, replace: bool, mine: bool) -> Result<Before> {
-        let Upload { object, last, control, .. } = upload;
-        let mut there = requests::look(&self.client, last, control)?;
-        if there == There::Nothing {
-            return Ok(Before::Nothing);
-        }
-        if there.may_have(object.bytes) {
-            let digest = proof::read_all(&self.client, last, object.bytes, control)?;
-            if digest.as_deref() == Some(object.sha256) {
-                return Ok(Before::Same);
-            }
-        }
-        if replace && requests::is_collection(&self.client, last, control)? {
-            there = There::Collection;
-        }
-        let fragment = mine && self.is_fragment(upload, there)?;
-        if there == There::Collection || !(replace || fragment) {
-            let message = format!("something else is at {}", shown(last));
-            return Err(Error::new(Kind::CannotCreate, "object-other", message)
-                .remedy("use another version or name, or --force to replace it"));
-        }
-        Ok(Before::Other)
-    }
-
-    /// Whether what lies at the final name is a beginning of this object: what a run that was
-    /// killed has left on a server without `MOVE`.
-    fn is_fragment(&self, upload: &Upload, there: There) -> Result<bool> {
-        let There::Object(Some(size)) = there else { return Ok(false) };
-        if size >= upload.object.bytes {
-            return Ok(false);
-        }
-        let digest = proof::read_all(&self.client, &upload.last, size, upload.control)?;
-        Ok(digest == Some(upload.local.sha256(size, upload.control)?))
-    }
-
-    /// Sends, proves, and renames.
-    fn publish(&self, upload: &Upload, how: How, session: &mut dyn Session) -> Result<Stored> {
-        let object = upload.object;
-        let mode = upload.mode();
-        // What is only compared with the server in part, or seen by others at once, has to be right
-        // on this side.
-        let small = matches!(object.content, super::Content::Bytes(_));
-        if small || how.verify != Verify::Full || mode == Mode::Direct {
-            upload.local.prove(upload.control)?;
-        }
-        let mut again = true;
-        loop {
-            let continued = self.send(upload, session)?;
-            // What an earlier run has sent is believed only when all of it was read.
-            let verify = if continued { Verify::Full } else { how.verify };
-            let error = match proof::prove(&self.client, upload, verify) {
-                Ok(proof) => {
-                    self.finish(upload, how, verify)?;
-                    return Ok(self.stored(object, false, proof));
-                }
-                Err(error) => error,
-            };
-            if !matches!(error.kind(), Kind::Mismatch | Kind::Protocol) {
-                return Err(error);
-            }
-            // Wrong bytes are no beginning to go on from, and nothing that others should find.
-            requests::remove(&self.client, &upload.part, upload.control)
-                .map_err(|cannot| cannot.within(&error.to_string()))?;
-            session.keep(Value::Null)?;
-            if !(continued && again) {
-                upload.local.prove(upload.control)?;
-                return Err(error);
-            }
-            upload.control.warn(format!("{error}; it is sent anew"));
-            again = false;
-        }
-    }
-
-    /// The final name, and a last look at what lies there.
-    fn finish(&self, upload: &Upload, how: How, verify: Verify) -> Result<()> {
-        if upload.mode() == Mode::Direct {
-            return Ok(());
-        }
-        requests::rename(&self.client, upload, how.replace)?;
-        match verify {
-            Verify::None => proof::prove_size(&self.client, upload, &upload.last),
-            _ => proof::prove_tail(&self.client, upload, &upload.last),
-        }
-    }
-}
-
-impl Upload<'_> {
-    fn mode(&self) -> Mode {
-        match self.ability {
-            Ability { moves: false, .. } => Mode::Direct,
-            Ability { appends: true, .. } => Mode::Append,
-            Ability { .. } => Mode::Whole,
-        }
-    }
-
-    /// What is kept once the server has `sent` bytes.
-    fn session(&self, sent: u64) -> Value {
-        let part = name::unfinished(self.object);
-        json!({"part": part, "mode": self.mode().name(), "sent": sent})
-    }
-}
-
-/// Whether a session is one of this object, and of this way to send it.
-fn is_of(session: &dyn Session, object: &Object, mode: Mode) -> bool {
-    let Some(value) = session.last() else { return false };
-    let has = |key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
-    has("part", &name::unfinished(object)) && has("mode", mode.name())
 }
 
 impl Target for DavTarget {
@@ -377,10 +231,7 @@ impl Target for DavTarget {
             let local = Local::open(object)?;
             let ability = Ability::default();
             let upload = Upload { object, local, last, part, ability, control };
-            let there = requests::look(&self.client, &upload.last, control)?;
-            if self.is_fragment(&upload, there)? {
-                requests::remove(&self.client, &upload.last, control)?;
-            }
+            self.remove_fragment(&upload)?;
         }
         Ok(())
     }

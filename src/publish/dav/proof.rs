@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::local::hex;
+use super::requests;
 use super::stage::Stage;
-use super::{Upload, requests};
+use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Verify;
@@ -14,6 +15,9 @@ use crate::publish::http::{Backoff, Client, Request, shown, temporary};
 
 /// What is compared of the end.
 const TAIL: u64 = 1 << 20;
+
+/// Less than this is no progress: a server that gives a byte for every request would never end.
+pub(super) const PROGRESS: u64 = 1 << 20;
 
 /// SHA-256 of all that lies there, or none if that is not `bytes` long. A connection that breaks is
 /// gone on from where it broke.
@@ -68,7 +72,9 @@ fn read(
             Ok(reply) => return Err(reply.failure(&request)),
             Err(error) if error.code() == "dav-too-much" => return Ok(false),
             Err(error) if temporary(&error) && done > before => {
-                backoff.reset();
+                if done - before >= PROGRESS {
+                    backoff.reset();
+                }
                 if !backoff.again(&error.to_string(), None, control)? {
                     return Err(error);
                 }

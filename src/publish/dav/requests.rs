@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::Upload;
+use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::{Backoff, Client, Reply, Request, shown, temporary};
@@ -40,13 +40,15 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
     }
 }
 
-/// Whether a folder is at a URL, also at a server that shows what is in it without the slash. What
-/// is below an object is not there.
+/// Whether a folder is at a URL, also at a server that does not send whoever asks for it to the name
+/// with a slash (RFC 4918 §9.1, §15.9). A server that does not know `PROPFIND` says nothing.
 pub(super) fn is_collection(client: &Client, url: &Url, control: &Control) -> Result<bool> {
-    let mut inside = url.clone();
-    inside.set_path(&format!("{}/", url.path()));
-    let request = Request::new("HEAD", &inside);
-    Ok(client.send(&request, control)?.is_success())
+    let request = Request::new("PROPFIND", url).header("depth", "0");
+    let reply = client.send(&request, control)?;
+    let text = String::from_utf8_lossy(&reply.body);
+    // In names of objects these characters are escaped.
+    let signs = [":collection/>", "<collection/>", ":collection></", "<collection></"];
+    Ok(reply.status == 207 && signs.iter().any(|sign| text.contains(sign)))
 }
 
 /// Asks with `GET` for the first byte. Apache leaves `Content-Length` out of the reply to `HEAD` if

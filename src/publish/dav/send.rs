@@ -2,7 +2,8 @@
 
 use super::requests::size;
 use super::stage::Stage;
-use super::{DavTarget, Mode, Upload, is_of, proof, requests};
+use super::upload::{Mode, Upload, is_of};
+use super::{DavTarget, proof, requests};
 use crate::error::{Error, Kind, Result};
 use crate::publish::Session;
 use crate::publish::http::{Backoff, Body, Request, shown, temporary};
@@ -67,7 +68,7 @@ impl DavTarget {
                     at = end;
                 }
                 (Some(there), Some(trouble)) if (at..=end).contains(&there) => {
-                    if there > at {
+                    if there - at >= proof::PROGRESS {
                         backoff.reset();
                     }
                     at = there;

@@ -52,8 +52,8 @@ impl Credentials {
         self.given.push((url.origin(), login));
     }
 
-    /// Asks `path` in the form of netrc for every host that has no login yet. A file that is not
-    /// there is fine.
+    /// Asks `path` in the form of netrc for every host that has no login yet, at any port: the form
+    /// knows no schemes and no ports. A file that is not there is fine.
     ///
     /// # Errors
     /// `Permission` if others than its owner can read it, `Config` if its form is wrong.

@@ -61,7 +61,7 @@ impl Backoff {
         let wait = asked.unwrap_or_else(|| self.bound.mul_f64(fastrand::f64())).min(LONGEST);
         self.bound = (self.bound * 2).min(LONGEST);
         let seconds = wait.as_secs_f64();
-        control.note(format!("{why}; attempt {}{times} again in {seconds:.1} s", self.done));
+        control.note(format!("{why}; trying again in {seconds:.1} s ({}{times})", self.done));
         pause(wait, control)?;
         Ok(true)
     }

@@ -13,6 +13,8 @@ use crate::error::{Error, Kind};
 /// The longest text of a server that is shown.
 const LONGEST: usize = 200;
 
+const PROXY_LOGIN: &str = "put them into the variable of the proxy: http://USER:PASSWORD@HOST:PORT";
+
 /// A URL as it may be shown: without user, password, query and fragment.
 pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
@@ -82,6 +84,10 @@ pub(super) fn wire(error: reqwest::Error, request: &Request) -> Error {
     let io = causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let text = line(causes.last().map(ToString::to_string).unwrap_or_default().as_bytes(), &[]);
     let dns = causes.iter().any(|cause| cause.to_string() == "dns error");
+    if causes.iter().any(|cause| cause.to_string().contains("proxy authorization required")) {
+        let message = format!("{words}: the proxy wants a name and password");
+        return Error::new(Kind::Permission, "http-407", message).remedy(PROXY_LOGIN);
+    }
     let (code, what, remedy) = match io {
         _ if dns => (
             "http-dns",
@@ -196,12 +202,7 @@ pub(super) fn status(reply: &Reply, request: &Request) -> Error {
             "the server does not allow it",
             "check the URL and the rights of the user (--user, ~/.netrc)",
         ),
-        407 => (
-            Kind::Permission,
-            "http-407",
-            "the proxy wants a name and password",
-            "put them into the variable of the proxy: http://USER:PASSWORD@HOST:PORT",
-        ),
+        407 => (Kind::Permission, "http-407", "the proxy wants a name and password", PROXY_LOGIN),
         404 | 410 => (Kind::Missing, "http-404", "it is not there", "check the URL"),
         413 => (
             Kind::Io,

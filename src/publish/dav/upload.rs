@@ -1,0 +1,192 @@
+//! One object on its way: what is there before, sending, proving, the final name.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::local::Local;
+use super::probe::Ability;
+use super::requests::There;
+use super::{DavTarget, proof, requests};
+use crate::control::Control;
+use crate::error::{Error, Kind, Result};
+use crate::publish::http::shown;
+use crate::publish::{Content, How, Object, Session, Stored, Verify, name};
+
+/// One object on its way.
+pub(super) struct Upload<'a> {
+    pub(super) object: &'a Object<'a>,
+    pub(super) local: Local<'a>,
+    /// Where it goes, and where it is until then: the same for a server without `MOVE`.
+    pub(super) last: Url,
+    pub(super) part: Url,
+    pub(super) ability: Ability,
+    pub(super) control: &'a Control,
+}
+
+/// What is at the final name before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Nothing,
+    /// This very object.
+    Same,
+    /// Another one, which is to be replaced.
+    Other,
+}
+
+/// How the bytes get there, in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Append,
+    Whole,
+    Direct,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Append => "append",
+            Mode::Whole => "whole",
+            Mode::Direct => "direct",
+        }
+    }
+}
+
+impl DavTarget {
+    /// What is at the final name. If it is another object, and may not be replaced, that is an
+    /// error.
+    pub(super) fn before(&self, upload: &Upload, replace: bool, mine: bool) -> Result<Before> {
+        let Upload { object, last, control, .. } = upload;
+        let mut there = requests::look(&self.client, last, control)?;
+        if there == There::Nothing {
+            return Ok(Before::Nothing);
+        }
+        if there.may_have(object.bytes) {
+            let digest = proof::read_all(&self.client, last, object.bytes, control)?;
+            if digest.as_deref() == Some(object.sha256) {
+                return Ok(Before::Same);
+            }
+        }
+        if replace && requests::is_collection(&self.client, last, control)? {
+            there = There::Collection;
+        }
+        let fragment = mine && self.is_fragment(upload, there)?;
+        if there == There::Collection || !(replace || fragment) {
+            let message = format!("something else is at {}", shown(last));
+            return Err(Error::new(Kind::CannotCreate, "object-other", message)
+                .remedy("use another version or name, or --force to replace it"));
+        }
+        Ok(Before::Other)
+    }
+
+    /// Whether what lies at the final name is a beginning of this object: what a run that was
+    /// killed has left on a server without `MOVE`.
+    fn is_fragment(&self, upload: &Upload, there: There) -> Result<bool> {
+        let There::Object(Some(size)) = there else { return Ok(false) };
+        if size >= upload.object.bytes {
+            return Ok(false);
+        }
+        let digest = proof::read_all(&self.client, &upload.last, size, upload.control)?;
+        Ok(digest == Some(upload.local.sha256(size, upload.control)?))
+    }
+
+    pub(super) fn remove_fragment(&self, upload: &Upload) -> Result<()> {
+        let there = requests::look(&self.client, &upload.last, upload.control)?;
+        if self.is_fragment(upload, there)? {
+            requests::remove(&self.client, &upload.last, upload.control)?;
+        }
+        Ok(())
+    }
+
+    /// Sends, proves, and renames.
+    pub(super) fn publish(
+        &self,
+        upload: &Upload,
+        how: How,
+        session: &mut dyn Session,
+    ) -> Result<Stored> {
+        let object = upload.object;
+        let mode = upload.mode();
+        // What is only compared with the server in part, or seen by others at once, has to be right
+        // on this side.
+        let small = matches!(object.content, Content::Bytes(_));
+        if small || how.verify != Verify::Full || mode == Mode::Direct {
+            upload.local.prove(upload.control)?;
+        }
+        let mut again = true;
+        loop {
+            let continued = match self.send(upload, session) {
+                Ok(continued) => continued,
+                Err(error) => {
+                    let ends = mode == Mode::Direct && ends_it(&error);
+                    if let Err(cannot) = if ends { self.remove_fragment(upload) } else { Ok(()) } {
+                        upload.control.warn(format!("a part of it may be left: {cannot}"));
+                    }
+                    return Err(error);
+                }
+            };
+            // What an earlier run has sent is believed only when all of it was read.
+            let verify = if continued { Verify::Full } else { how.verify };
+            let error = match proof::prove(&self.client, upload, verify) {
+                Ok(proof) => {
+                    self.finish(upload, how, verify)?;
+                    return Ok(self.stored(object, false, proof));
+                }
+                Err(error) => error,
+            };
+            let wrong = matches!(error.kind(), Kind::Mismatch | Kind::Protocol);
+            if !(wrong || mode == Mode::Direct && ends_it(&error)) {
+                return Err(error);
+            }
+            // Wrong bytes are no beginning to go on from, and nothing that others should find.
+            requests::remove(&self.client, &upload.part, upload.control)
+                .map_err(|cannot| cannot.within(&error.to_string()))?;
+            session.keep(Value::Null)?;
+            if !(continued && again) {
+                upload.local.prove(upload.control)?;
+                return Err(error);
+            }
+            upload.control.warn(format!("{error}; it is sent anew"));
+            again = false;
+        }
+    }
+
+    /// The final name, and a last look at what lies there.
+    fn finish(&self, upload: &Upload, how: How, verify: Verify) -> Result<()> {
+        if upload.mode() == Mode::Direct {
+            return Ok(());
+        }
+        requests::rename(&self.client, upload, how.replace)?;
+        match verify {
+            Verify::None => proof::prove_size(&self.client, upload, &upload.last),
+            _ => proof::prove_tail(&self.client, upload, &upload.last),
+        }
+    }
+}
+
+impl Upload<'_> {
+    pub(super) fn mode(&self) -> Mode {
+        match self.ability {
+            Ability { moves: false, .. } => Mode::Direct,
+            Ability { appends: true, .. } => Mode::Append,
+            Ability { .. } => Mode::Whole,
+        }
+    }
+
+    /// What is kept once the server has `sent` bytes.
+    pub(super) fn session(&self, sent: u64) -> Value {
+        let part = name::unfinished(self.object);
+        json!({"part": part, "mode": self.mode().name(), "sent": sent})
+    }
+}
+
+/// Whether the next run could not go on after this error.
+fn ends_it(error: &Error) -> bool {
+    !matches!(error.kind(), Kind::Interrupted(_) | Kind::Unavailable)
+}
+
+/// Whether a session is one of this object, and of this way to send it.
+pub(super) fn is_of(session: &dyn Session, object: &Object, mode: Mode) -> bool {
+    let Some(value) = session.last() else { return false };
+    let has = |key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
+    has("part", &name::unfinished(object)) && has("mode", mode.name())
+}
