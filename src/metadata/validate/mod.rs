@@ -10,8 +10,8 @@
 //! The original's marketplace checks all but the schema; its validator checks all four. The first
 //! three stages here come to the same verdicts, but they are stricter in a few things that no builder
 //! is known to write: a document type; attributes of XML Schema instances (`xsi:type`); a SHA-1 of
-//! more than 160 bits; and as RDF text beside elements, elements without a namespace, and an empty
-//! `xml:lang`. The signature stage is stricter on purpose: the original accepts forgeries.
+//! more than 160 bits; and as RDF text beside elements, two nodes where one belongs, elements
+//! without a namespace, and an empty `xml:lang`. The signature stage is stricter on purpose: the original accepts forgeries.
 
 mod constraints;
 mod rdf;

@@ -3,7 +3,7 @@
 use oxrdfxml::RdfXmlParser;
 use roxmltree::{Attribute, Document, Node};
 
-use crate::metadata::vocabulary::{BASE, DSIG, RDF, is, name_of, plain, qualified};
+use crate::metadata::vocabulary::{BASE, DSIG, RDF, XML, is, name_of, plain, qualified};
 
 /// What stands in the way; the first of it.
 pub(super) fn check(document: &Document) -> Vec<String> {
@@ -22,19 +22,34 @@ enum Role {
     Property,
 }
 
-/// An attribute of RDF that is not for its element (RDF 1.1 XML Syntax, section 7.2). The parser
-/// below passes over it; the original does not.
+/// The attributes of RDF that may stand without a prefix, as they might once.
+const UNQUALIFIED: [&str; 5] = ["about", "ID", "parseType", "resource", "type"];
+
+/// An attribute that is not for its element (RDF 1.1 XML Syntax, section 7.2). The parser below
+/// passes over it; the original does not.
 fn misplaced(node: Node, role: Role) -> Option<String> {
-    let forbidden: &[&str] = match role {
-        Role::Node => &["resource", "parseType", "datatype"],
-        Role::Property => &["about"],
+    let parsed =
+        matches!(role, Role::Property) && node.attributes().any(|a| is_rdf(&a, "parseType"));
+    let mut parse_types = 0;
+    let mut allowed = |attribute: &Attribute| match role {
+        Role::Node => !["resource", "parseType", "datatype"].iter().any(|no| is_rdf(attribute, no)),
+        // With a parseType, there is nothing else.
+        Role::Property if parsed => {
+            let known = attribute.namespace().is_some_and(|namespace| namespace != XML)
+                || UNQUALIFIED.contains(&attribute.name());
+            parse_types += usize::from(is_rdf(attribute, "parseType"));
+            !known
+                || is_rdf(attribute, "ID")
+                || (is_rdf(attribute, "parseType") && parse_types == 1)
+        }
+        Role::Property => !is_rdf(attribute, "about"),
     };
-    let of_rdf = |name: &&&str| node.has_attribute((RDF, **name));
-    if let Some(name) = forbidden.iter().find(of_rdf) {
-        let name = qualified(Some(RDF), name);
+    if let Some(attribute) = node.attributes().find(|attribute| !allowed(attribute)) {
+        let name = qualified(attribute.namespace(), attribute.name());
         return Some(format!("{} cannot have the attribute {name}", name_of(node)));
     }
-    let inside = match (role, node.attribute((RDF, "parseType"))) {
+    let parse_type = node.attributes().find(|attribute| is_rdf(attribute, "parseType"));
+    let inside = match (role, parse_type.map(|attribute| attribute.value())) {
         (Role::Node, _) | (Role::Property, Some("Resource")) => Role::Property,
         // Any XML; or a list of nodes.
         (Role::Property, Some("Collection") | None) => Role::Node,
@@ -48,7 +63,6 @@ fn misplaced(node: Node, role: Role) -> Option<String> {
 /// RDF in its namespace. RDF does not see comments, but the parser takes the text behind one for
 /// another text; and the original's client wrote `parseType` without a prefix, as RDF allowed once.
 fn bare(document: &Document) -> String {
-    const OF_RDF: [&str; 5] = ["about", "ID", "parseType", "resource", "type"];
     let text = document.input_text();
     let mut bare = String::with_capacity(text.len());
     let mut from = 0;
@@ -63,7 +77,7 @@ fn bare(document: &Document) -> String {
             from = range.end;
         }
         let old = |attribute: &Attribute| {
-            attribute.namespace().is_none() && OF_RDF.contains(&attribute.name())
+            attribute.namespace().is_none() && UNQUALIFIED.contains(&attribute.name())
         };
         for (number, attribute) in node.attributes().filter(old).enumerate() {
             let start = attribute.range().start;
@@ -77,6 +91,13 @@ fn bare(document: &Document) -> String {
     }
     bare.push_str(&text[from..]);
     bare
+}
+
+/// Whether it is this attribute of RDF, with or without its namespace.
+fn is_rdf(attribute: &Attribute, name: &str) -> bool {
+    let namespace = attribute.namespace();
+    attribute.name() == name
+        && (namespace == Some(RDF) || namespace.is_none() && UNQUALIFIED.contains(&name))
 }
 
 fn unreadable(text: &str) -> Option<String> {
