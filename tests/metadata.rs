@@ -397,6 +397,47 @@ fn stricter(report: &Report) -> bool {
     findings.filter(|found| known.iter().any(|known| found.contains(known))).count() > 0
 }
 
+/// What the original's programs wrote is read, and gets the original's verdicts; also on its
+/// signatures.
+#[test]
+fn documents_of_the_original() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/manifests");
+    let names = ["built.xml", "uploaded.xml", "signed.xml", "deprecated.xml"];
+    let texts = names.map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
+    for ((name, text), theirs) in names.iter().zip(&texts).zip(judge(&texts)) {
+        let report = validate(text.as_bytes(), NOW);
+        for stage in &report.stages {
+            assert_eq!(
+                stage.verdict.passed(),
+                theirs.ok(stage.name),
+                "{name} {stage:?} {theirs:?}"
+            );
+        }
+        let read = Manifest::from_xml(text.as_bytes()).unwrap();
+        assert_eq!(read.identifier().unwrap(), "GTkOYYyXFkqT1ejzzgRkAMwrumP", "{name}");
+        assert_eq!((read.bytes, read.os.as_deref()), (1 << 20, Some("debian")), "{name}");
+        assert_eq!(read.compression.as_deref(), Some("gz"), "{name}");
+        assert_eq!(read.checksums.len(), if *name == "built.xml" { 2 } else { 4 }, "{name}");
+        assert_eq!(read.endorsement.is_some(), theirs.ok("signature"), "{name}");
+        assert_eq!(read.deprecated.is_some(), *name == "deprecated.xml");
+        // Written by us, it says the same.
+        let again = read.to_xml().unwrap();
+        assert_eq!(Manifest::from_xml(again.as_bytes()).unwrap(), read, "{name}");
+    }
+}
+
+/// A foreign element and everything else stays when an entry is taken back.
+#[test]
+fn a_deprecated_entry_is_valid_but_for_its_signature() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/manifests");
+    let signed = std::fs::read(folder.join("signed.xml")).unwrap();
+    let text = stratus::metadata::deprecate(&signed, "Too <old> & slow.").unwrap();
+    assert_eq!(failed(&text), [""; 0]);
+    let verdict = &judge(&[text])[0];
+    assert!(STAGES.iter().all(|stage| verdict.ok(stage)) && verdict.ok("xmllint"), "{verdict:?}");
+    assert!(!verdict.ok("signature"));
+}
+
 #[test]
 fn random_changes_fail_where_the_original_says() {
     let good = full().to_xml().unwrap();

@@ -150,3 +150,6 @@ fn signature_of(document: &[u8], now: u64) -> Verdict {
 fn sentence(error: &Error) -> String {
     plain(&error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
