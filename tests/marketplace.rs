@@ -22,9 +22,7 @@ use stratus::metadata::{Manifest, date, identifier};
 use stratus::publish::http::{Client, Retries, Transport};
 use stratus::publish::market_folder::MarketFolder;
 use stratus::publish::marketplace::Marketplace;
-use stratus::publish::registry::{
-    Endorsed, Entry, Registered, Registry, Signed, deprecated, to_deprecate,
-};
+use stratus::publish::registry::{Endorsed, Entry, Registered, Registry, Signed, to_deprecate};
 use targets::watched;
 use tempfile::TempDir;
 use url::Url;
@@ -261,7 +259,7 @@ fn an_entry_that_is_not_newer_is_not_even_sent() {
         assert!(error.advice().is_some());
     }
     // Also if the newest one is deprecated.
-    let gone = deprecated(manifest(), "too old").unwrap();
+    let gone = Manifest { deprecated: Some("too old".to_owned()), ..manifest() };
     let gone = signed_by(&gone, endorser(0), now + 10, Profile::Stratuslab);
     market.register(&gone, now, &QUIET).unwrap();
     let error = market.register(&document(now + 5), now, &QUIET).unwrap_err();
@@ -490,15 +488,16 @@ fn an_entry_is_deprecated_by_its_endorser_alone() {
 
     let joe = Endorsed { subject: "CN=Joe", ..who };
     assert_eq!(ask(&joe).unwrap_err().kind(), Kind::Refused);
-    for reason in ["", " ", "a\nb", &"x".repeat(1025)] {
-        let error = to_deprecate(&market, ID, &who, reason, now, &QUIET).unwrap_err();
-        assert_eq!(error.kind(), Kind::Usage);
-    }
+    to_deprecate(&market, ID, &who, " ", now, &QUIET).unwrap_err();
 
     let gone = ask(&who).unwrap();
     let expected = Manifest { deprecated: Some("a hole in its sshd".to_owned()), ..manifest() };
-    assert_eq!(gone, expected);
-    let gone = signed_by(&gone, jane, now + 1, Profile::Stratuslab);
+    let read = Manifest::from_xml(gone.as_bytes()).unwrap();
+    assert_eq!(Manifest { endorsement: None, ..read }, expected);
+    let created = date::text(now + 1);
+    let options =
+        Options { profile: Profile::Stratuslab, sha256_digest: false, created, email: None };
+    let gone = sign(&gone, jane, &options).unwrap().into_bytes();
     market.register(&gone, now, &QUIET).unwrap();
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}"), b"").0, 404);
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}?status=deprecated"), b"").0, 200);

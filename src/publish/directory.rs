@@ -13,6 +13,7 @@ mod copy;
 mod folder;
 mod part;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -200,11 +201,9 @@ impl Target for Directory {
         let (Some(folder), last) = self.find(name)? else { return Ok(None) };
         let Some(file) = folder.open(last)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(
-            &mut std::io::Read::take(file, max.saturating_add(1)),
-            &mut bytes,
-        )
-        .map_err(|e| failed("cannot read", &folder.path(last), e))?;
+        file.take(max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|e| failed("cannot read", &folder.path(last), e))?;
         if bytes.len() as u64 > max {
             return Err(Error::new(Kind::Refused, "object-too-large", "this is too large")
                 .at(&folder.path(last))
@@ -267,9 +266,9 @@ impl Target for Directory {
             folder.replace(&finished, last)?;
         } else if !folder.rename(&finished, last)? {
             // Another run was faster; it may have stored the same.
-            let stored = self.there(object, (&folder, last), false, control)?;
             drop(part);
             discard(&folder, object)?;
+            let stored = self.there(object, (&folder, last), false, control)?;
             return stored.ok_or_else(|| {
                 Error::new(Kind::Locked, "locked", "other runs come and go on this name")
                     .at(&folder.path(last))
