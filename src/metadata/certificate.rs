@@ -5,12 +5,15 @@
 
 use std::time::Duration;
 
-use rsa::PublicKey;
-use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
-use x509_cert::der::{Decode, Encode};
+use rsa::{Pkcs1v15Sign, PublicKey};
+use sha1::{Digest, Sha1};
+use sha2::{Sha256, Sha384, Sha512};
+use x509_cert::der::referenced::OwnedToRef;
+use x509_cert::der::{Any, Decode, Encode};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{KeyUsage, SubjectAltName};
+use x509_cert::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::names;
 use crate::error::{Error, Kind, Result};
@@ -22,6 +25,9 @@ pub const LARGEST: usize = 64 * 1024;
 pub const KEY_BITS: std::ops::RangeInclusive<usize> = 1024..=8192;
 /// Keys below this size are used with a warning (NIST SP 800-57 part 1, table 2).
 pub const SOUND_KEY_BITS: usize = 2048;
+
+/// rsaEncryption (RFC 8017, appendix C).
+pub(super) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// What an endorsement needs to know of an X.509 certificate (RFC 5280).
 #[derive(Clone, PartialEq, Eq)]
@@ -39,8 +45,11 @@ pub struct Certificate {
 impl Certificate {
     /// Reads a certificate in DER.
     ///
+    /// One that its holder has issued has to be signed with its own key: otherwise anybody could
+    /// change its dates. Signatures of others are not looked at, nor those with MD5.
+    ///
     /// # Errors
-    /// `Damaged` `certificate-damaged`; `Unsupported` `certificate-key` for another key than RSA;
+    /// `Damaged` `certificate-damaged`; `Mismatch` `certificate-signature`; `Unsupported` `certificate-key` for another key than RSA;
     /// `Refused` `certificate-key-size` for an RSA key outside of [`KEY_BITS`].
     pub fn from_der(der: &[u8]) -> Result<Certificate> {
         let damaged = |what: String| {
@@ -51,6 +60,9 @@ impl Certificate {
         }
         let read = x509_cert::Certificate::from_der(der).map_err(|e| damaged(e.to_string()))?;
         let content = read.tbs_certificate();
+        if read.signature_algorithm() != content.signature() {
+            return Err(damaged("it names two algorithms for one signature".into()));
+        }
         let names = content
             .get_extension::<SubjectAltName>()
             .map_err(|e| damaged(format!("subjectAltName: {e}")))?;
@@ -66,6 +78,11 @@ impl Certificate {
             })
         });
         let seconds = |since: Duration| since.as_secs();
+        let key = public_key(content.subject_public_key_info().owned_to_ref())?;
+        if content.subject() == content.issuer() && signed_with(&key, der, &read) == Some(false) {
+            let message = "the certificate was changed: its holder's signature on it is wrong";
+            return Err(Error::new(Kind::Mismatch, "certificate-signature", message));
+        }
         Ok(Certificate {
             der: der.to_vec(),
             subject: names::text(content.subject()),
@@ -74,7 +91,7 @@ impl Certificate {
             begins: seconds(content.validity().not_before.to_unix_duration()),
             expires: seconds(content.validity().not_after.to_unix_duration()),
             may_sign: usage.is_none_or(|u| u.digital_signature() || u.non_repudiation()),
-            key: public_key(&content.subject_public_key_info().to_der().unwrap_or_default())?,
+            key,
         })
     }
 
@@ -154,11 +171,38 @@ pub(super) fn sized<K: PublicKeyParts>(key: K) -> Result<K> {
         .remedy("make a new key and certificate, of 2048 bits or more"))
 }
 
-fn public_key(info: &[u8]) -> Result<PublicKey> {
-    let other = |e: rsa::pkcs8::spki::Error| {
-        let message = format!("the key in the certificate is not an RSA key of a usual size: {e}");
-        Error::new(Kind::Unsupported, "certificate-key", message)
-            .remedy("endorsements are made with RSA keys: the readers know no others")
+/// Whether a certificate is signed with this key; `None` if that cannot be found out.
+fn signed_with(key: &PublicKey, der: &[u8], read: &x509_cert::Certificate) -> Option<bool> {
+    let parts: Vec<Any> = Vec::from_der(der).ok()?;
+    let content = parts.first()?.to_der().ok()?;
+    // RFC 8017, appendix C; RFC 4055, section 5.
+    let (scheme, digest) = match read.signature_algorithm().oid.to_string().as_str() {
+        "1.2.840.113549.1.1.5" => (Pkcs1v15Sign::new::<Sha1>(), Sha1::digest(&content).to_vec()),
+        "1.2.840.113549.1.1.11" => {
+            (Pkcs1v15Sign::new::<Sha256>(), Sha256::digest(&content).to_vec())
+        }
+        "1.2.840.113549.1.1.12" => {
+            (Pkcs1v15Sign::new::<Sha384>(), Sha384::digest(&content).to_vec())
+        }
+        "1.2.840.113549.1.1.13" => {
+            (Pkcs1v15Sign::new::<Sha512>(), Sha512::digest(&content).to_vec())
+        }
+        _ => return None,
     };
-    sized(PublicKey::from_public_key_der(info).map_err(other)?)
+    Some(key.verify(scheme, &digest, read.signature().as_bytes().unwrap_or_default()).is_ok())
+}
+
+fn public_key(info: SubjectPublicKeyInfoRef<'_>) -> Result<PublicKey> {
+    if info.algorithm.oid != RSA {
+        let message =
+            format!("the key in the certificate is of type {}, not RSA", info.algorithm.oid);
+        return Err(Error::new(Kind::Unsupported, "certificate-key", message).remedy(
+            "endorsements are made with RSA keys: the verifiers of StratusLab know no others",
+        ));
+    }
+    // The library knows the same limits.
+    sized(PublicKey::try_from(info).map_err(|e| {
+        let message = format!("the RSA key in the certificate ({KEY_BITS:?} bits are used): {e}");
+        Error::new(Kind::Refused, "certificate-key-size", message)
+    })?)
 }

@@ -62,9 +62,16 @@ fn is_string(tag: Tag) -> bool {
     )
 }
 
-/// UTF-8; what is none becomes U+FFFD, a surrogate in three bytes only one of them.
+/// UTF-8; what is none becomes U+FFFD. For a surrogate in three bytes Java writes one of them, where
+/// Rust's library writes three.
 fn decoded(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).into_owned()
+    let mut octets = octets.to_vec();
+    for at in 2..octets.len() {
+        if matches!(octets[at - 2..=at], [0xed, 0xa0..=0xbf, 0x80..=0xbf]) {
+            octets[at - 2..=at].copy_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&octets).into_owned()
 }
 
 fn escaped(text: &str) -> String {

@@ -86,3 +86,64 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Algorithm;
+    use crate::metadata::{EditFact, Endorsement, FileFacts};
+
+    fn manifest() -> Manifest {
+        Manifest {
+            bytes: 512,
+            checksums: [(Algorithm::Sha1, "0".repeat(40))].into(),
+            endorsement: Some(Endorsement {
+                created: "2026-11-23T14:00:00Z".into(),
+                email: "jane@example.org".into(),
+                subject: "CN=Jane".into(),
+                issuer: "CN=CA".into(),
+            }),
+            type_: "base".into(),
+            title: Some("A\u{1b}[31m red\r\ntitle \u{202e}".into()),
+            os: Some("debian".into()),
+            os_arch: Some("x86_64".into()),
+            inbound_ports: vec![22],
+            file: Some(FileFacts { name: "x.gz".into(), bytes: 9, md5: None, sha256: None }),
+            edits: vec![EditFact { name: "e".into(), path: "/p".into(), action: "did".into() }],
+            ..Manifest::default()
+        }
+    }
+
+    #[test]
+    fn for_programs() {
+        let value = manifest().to_json();
+        assert_eq!(value["identifier"], "A".repeat(27));
+        assert_eq!(value["type"], "base");
+        assert_eq!(value["checksums"]["sha1"], "0".repeat(40));
+        assert_eq!(value["endorsement"]["email"], "jane@example.org");
+        assert_eq!(value["valid"], Value::Null);
+        assert_eq!(value["inbound_ports"], json!([22]));
+        assert_eq!(value["file"]["bytes"], 9);
+        assert_eq!(value["edits"][0]["action"], "did");
+        assert_eq!(value.as_object().unwrap().len(), 32);
+        assert_eq!(Manifest::default().to_json()["identifier"], Value::Null);
+    }
+
+    #[test]
+    fn for_people() {
+        let expected = [
+            "identifier: AAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            "title: A\\u{1b}[31m red\\r\\ntitle \\u{202e}",
+            "endorsed by: jane@example.org (CN=Jane)",
+            "endorsed at: 2026-11-23T14:00:00Z",
+            "type: base",
+            "system: debian x86_64",
+            "size: 512 bytes",
+            "sha1: 0000000000000000000000000000000000000000",
+            "inbound port: 22",
+            "file: x.gz, 9 bytes",
+            "edit: e: did /p",
+        ];
+        assert_eq!(manifest().lines(), expected);
+    }
+}

@@ -237,10 +237,9 @@ impl Page {
 
     /// An element with text.
     fn value(&mut self, element: &str, value: &str) -> Result<()> {
+        let value = escaped(element, value)?;
         self.indent();
-        self.add(format_args!("<{element}>"));
-        self.escaped(element, value)?;
-        self.add(format_args!("</{element}>\n"));
+        self.add(format_args!("<{element}>{value}</{element}>\n"));
         Ok(())
     }
 
@@ -278,32 +277,36 @@ impl Page {
         self.add(format_args!("</{element}>\n"));
         Ok(())
     }
+}
 
-    /// Text, so that a parser gives back the same: a carriage return would become a line feed.
-    fn escaped(&mut self, element: &str, value: &str) -> Result<()> {
-        if value.len() > LONGEST_VALUE {
-            let bytes = value.len();
-            let message = format!("{element} has {bytes} bytes, at most {LONGEST_VALUE}");
-            return Err(Error::new(Kind::Refused, "manifest-size", message));
-        }
-        for c in value.chars() {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '\r' => self.text.push_str("&#13;"),
-                '\t' | '\n' => self.text.push(c),
-                // What is left of XML 1.0, production 2.
-                '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => {
-                    let message = format!("{element} has {c:?} in it, which XML cannot carry");
-                    return Err(Error::new(Kind::Refused, "manifest-character", message)
-                        .remedy("take the character out"));
-                }
-                _ => self.text.push(c),
-            }
-        }
-        Ok(())
+/// Text, so that a parser gives back the same: a carriage return would become a line feed.
+///
+/// # Errors
+/// `Refused` (`manifest-size`, `manifest-character`), with the element's name.
+pub(super) fn escaped(element: &str, value: &str) -> Result<String> {
+    if value.len() > LONGEST_VALUE {
+        let bytes = value.len();
+        let message = format!("{element} has {bytes} bytes, at most {LONGEST_VALUE}");
+        return Err(Error::new(Kind::Refused, "manifest-size", message));
     }
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '&' => text.push_str("&amp;"),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '\r' => text.push_str("&#13;"),
+            '\t' | '\n' => text.push(c),
+            // What is left of XML 1.0, production 2.
+            '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => {
+                let message = format!("{element} has {c:?} in it, which XML cannot carry");
+                return Err(Error::new(Kind::Refused, "manifest-character", message)
+                    .remedy("take the character out"));
+            }
+            _ => text.push(c),
+        }
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod skew;
 use url::Url;
 
 use super::http::{Backoff, Body, Client, Reply, Request, shown, temporary};
-use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key};
+use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::xml;
@@ -69,7 +69,7 @@ impl Marketplace {
 
     fn get(&self, url: &Url, control: &Control) -> Result<Option<Reply>> {
         let mut request =
-            Request::new("GET", url).header("Accept", XML).header("Cache-Control", "no-cache");
+            Request::new("GET", url).header("accept", XML).header("cache-control", "no-cache");
         request.max_reply = xml::LARGEST as u64;
         let reply = self.client.send(&request, control)?;
         match reply.status {
@@ -85,7 +85,8 @@ impl Marketplace {
         Ok(match Signed::read(&document, now) {
             Ok(found) if found.is(sent) => There::Same,
             Ok(_) => There::Other("it is another one".to_owned()),
-            Err(error) => There::Other(error.to_string()),
+            // What is wrong with it may be in it, and long.
+            Err(error) => There::Other(error.to_string().chars().take(300).collect()),
         })
     }
 
@@ -113,17 +114,15 @@ impl Marketplace {
                     self.look_at_location(reply, &url, control);
                     Ok(Registered::Created { url: url.into() })
                 }
-                There::Nothing => Err(broken_promise(
-                    Kind::Protocol,
-                    format!(
-                        "{} answered {}, and has no entry at {url}",
-                        self.endpoint, reply.status
-                    ),
-                )),
-                There::Other(what) => Err(broken_promise(
-                    Kind::Mismatch,
-                    format!("the entry at {url} is not what was sent: {what}"),
-                )),
+                There::Nothing => {
+                    let message = format!(
+                        "the marketplace answered {}, and has nothing at {url}",
+                        reply.status
+                    );
+                    Err(Error::new(Kind::Protocol, PROMISE, message)
+                        .remedy("tell those who run it that it does not keep what it takes"))
+                }
+                There::Other(what) => Err(other(&url, &what)),
             },
             400 | 409 | 422 => {
                 let words = if reply.said.is_empty() { "without a reason" } else { &reply.said };
@@ -178,26 +177,24 @@ impl Registry for Marketplace {
 
     fn register(&self, document: &[u8], now: u64, control: &Control) -> Result<Registered> {
         let sent = Signed::read(document, now)?;
+        must_be_valid(document, now)?;
         let entry_url = self.entry_url(&sent.entry)?;
-        let created = || Ok(Registered::Created { url: entry_url.to_string() });
         match self.there(&sent, now, control)? {
             There::Same => return Ok(Registered::Already { url: entry_url.into() }),
             There::Nothing => {}
-            There::Other(_) => {
-                let newest = Newest { created: sent.entry.created().to_owned() };
-                sent.must_be_later(Some(&newest))?;
-            }
+            There::Other(what) => return Err(other(&entry_url, &what)),
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
         sent.must_be_later(newest.as_ref())?;
 
         let url = self.url(&[])?;
         let request = Request::new("POST", &url)
-            .header("Content-Type", XML)
-            .header("Accept", XML)
+            .header("content-type", XML)
+            .header("accept", XML)
             .body(Body::Bytes(document));
         let mut backoff = Backoff::new(self.client.transport());
         loop {
+            control.go_on("stopped before registering")?;
             let outcome = self
                 .client
                 .once(&request, control)
@@ -206,8 +203,10 @@ impl Registry for Marketplace {
                 Err(error) if is_open(&error) => error,
                 known => return known,
             };
-            if matches!(self.there(&sent, now, control)?, There::Same) {
-                return created();
+            match self.there(&sent, now, control)? {
+                There::Same => return Ok(Registered::Created { url: entry_url.into() }),
+                There::Other(what) => return Err(other(&entry_url, &what)),
+                There::Nothing => {}
             }
             // What is no reply at all would not be one the next time either.
             if !temporary(&error) || !backoff.again(&error.to_string(), None, control)? {
@@ -226,11 +225,14 @@ fn is_open(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Protocol) && error.code() != PROMISE
 }
 
+/// The code of an error: the server said that it has the entry, and has not.
 const PROMISE: &str = "marketplace-promise";
 
-/// The server said that it has the entry, and has not.
-fn broken_promise(kind: Kind, message: String) -> Error {
-    Error::new(kind, PROMISE, message).remedy("tell those who run the marketplace; trust it not")
+/// The server has something else where the entry has to be.
+fn other(url: &Url, what: &str) -> Error {
+    let message = format!("the entry at {url} is not the one that was signed: {what}");
+    Error::new(Kind::Mismatch, "marketplace-other", message)
+        .remedy("sign and register again; tell those who run the marketplace if it remains")
 }
 
 /// Reads the address of a marketplace: a URL, or a bare host, which is asked by https. Slashes that

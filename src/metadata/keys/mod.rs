@@ -13,10 +13,10 @@ mod pem;
 use std::fmt;
 
 use pkcs8::der::Decode;
-use pkcs8::{DecodePrivateKey, ObjectIdentifier, PrivateKeyInfoRef};
+use pkcs8::{DecodePrivateKey, PrivateKeyInfoRef};
 use rsa::PrivateKey;
 
-use super::certificate::{self, Certificate, SOUND_KEY_BITS};
+use super::certificate::{self, Certificate, RSA, SOUND_KEY_BITS};
 use super::signature::Warning;
 use crate::error::{Error, Kind, Result};
 
@@ -114,7 +114,8 @@ impl Endorser {
     /// write it; these and later ones read it. The key is called `endorser`.
     ///
     /// # Errors
-    /// `Usage` for a password that the format cannot express (`key-password-characters`).
+    /// `Usage` for a password that is empty or has other characters than those of ASCII
+    /// (`key-password-characters`): Java could not read the file.
     pub fn to_p12(&self, password: &str) -> Result<Vec<u8>> {
         p12::write(self, password)
     }
@@ -169,9 +170,6 @@ fn password_error(password: Option<&str>) -> Error {
 fn damaged(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(Kind::Damaged, code, message)
 }
-
-/// rsaEncryption (RFC 8017, appendix C).
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// Names of the keys that are met and not used.
 const OTHERS: [(&str, &str); 5] = [

@@ -23,7 +23,7 @@ const CONVERT: &str = "convert it: openssl pkcs12 -legacy -in OLD.p12 -nodes -ou
 
 pub fn read(bytes: &[u8], password: Option<&str>, alias: Option<&str>) -> Result<Endorser> {
     bounded(bytes)?;
-    let archive = Pkcs12Archive::from_pkcs12(bytes, checked(password.unwrap_or_default())?)
+    let archive = Pkcs12Archive::from_pkcs12(bytes, readable(password.unwrap_or_default())?)
         .map_err(|fault| understood(&fault, bytes, password))?;
     let key = chosen(&archive.keys, alias)?;
     // Certificates of authorities that have other keys than RSA are passed over. The one that
@@ -49,7 +49,7 @@ pub fn write(endorser: &Endorser, password: &str) -> Result<Vec<u8>> {
     let chain = PrivateKeyChain::new("endorser", key, [certificate]);
     store.add_entry("endorser", KeyStoreEntry::PrivateKeyChain(chain));
     store
-        .writer(checked(password)?)
+        .writer(writable(password)?)
         .encryption_algorithm(EncryptionAlgorithm::PbeWithHmacSha256AndAes256)
         .encryption_iterations(ITERATIONS)
         .mac_algorithm(MacAlgorithm::HmacSha256)
@@ -58,15 +58,28 @@ pub fn write(endorser: &Endorser, password: &str) -> Result<Vec<u8>> {
         .map_err(|e| failed(e.to_string()))
 }
 
-/// A password that the format can express: its key is made of UTF-16 without surrogates (RFC 7292,
-/// appendix B.1).
-fn checked(password: &str) -> Result<&str> {
+/// A password that the format can express: its MAC is keyed with UTF-16 (RFC 7292, appendix B.1),
+/// and the reader knows no surrogates in it.
+fn readable(password: &str) -> Result<&str> {
     if password.chars().all(|c| u32::from(c) <= 0xffff) {
         return Ok(password);
     }
-    let message = "the password has a character beyond U+FFFF, which PKCS#12 cannot express";
-    Err(Error::new(Kind::Usage, "key-password-characters", message)
-        .remedy("choose a password without such characters"))
+    Err(characters("the password has a character beyond U+FFFF, which is not read in PKCS#12"))
+}
+
+/// A password that everybody can read with: Java takes only ASCII for the ciphers of today.
+fn writable(password: &str) -> Result<&str> {
+    if !password.is_empty() && password.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        return Ok(password);
+    }
+    Err(characters(
+        "the new password is empty or has characters other than those of ASCII, which Java does not read in PKCS#12",
+    ))
+}
+
+fn characters(message: &str) -> Error {
+    Error::new(Kind::Usage, "key-password-characters", message)
+        .remedy("choose a password of letters, digits and signs of ASCII")
 }
 
 /// The key that is asked for. The reference takes the last one of several; a signature should not

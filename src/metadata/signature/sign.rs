@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use base64ct::{Base64, Encoding};
-use roxmltree::{Document, Node};
+use roxmltree::Node;
 
 use super::algorithms::{C14N, C14N_WITH_COMMENTS, ENVELOPED, Hash};
 use super::{Options, Profile, structure, verify};
@@ -32,42 +32,37 @@ pub fn sign(unsigned: &str, endorser: &Endorser, options: &Options) -> Result<St
     let now = date::epoch(&options.created)?;
     let text = without_signatures(unsigned)?;
     let text = endorsed(&text, endorser, options)?;
-    let (method, digest_method) = match options.profile {
-        Profile::Stratuslab if options.sha256_digest => (Hash::Sha1, Hash::Sha256),
-        Profile::Stratuslab => (Hash::Sha1, Hash::Sha1),
-        Profile::Modern => (Hash::Sha256, Hash::Sha256),
-    };
-    let octets =
-        c14n::document(&parse(&xml::line_ends(text.as_bytes()))?, None, c14n::Comments::Without);
-    let block = Block {
-        c14n: if options.profile == Profile::Stratuslab { C14N_WITH_COMMENTS } else { C14N },
-        method,
-        digest_method,
-        digest: digest_method.digest(&octets),
-        certificate: endorser.certificate().der(),
-    };
-    let end = end_of_root(&text)?;
-    let with = |block: &str| format!("{}{block}{}", &text[..end], &text[end..]);
-    // `SignedInfo` is signed as it stands in the document, with the namespaces that hold there.
-    // It has no comments that could make a difference; a value of the right form stands in.
-    let draft = with(&block.text(&[0]));
-    let signed_info = {
-        let draft = xml::line_ends(draft.as_bytes());
-        let tree = parse(&draft)?;
-        let found = structure::read(&tree)?;
-        c14n::element(found.signed_info, found.comments)
-    };
-    let value = method.sign(endorser.key(), &signed_info).map_err(|e| {
-        Error::new(Kind::Internal, "signature-failed", format!("RSA: {e}"))
-            .remedy("check the private key")
-    })?;
-    let signed = with(&block.text(&value));
+    let signed = appended(&text, endorser, options)?;
     verify(signed.as_bytes(), now)?;
     Ok(signed)
 }
 
-fn parse(text: &[u8]) -> Result<Document<'_>> {
-    xml::parse(text)
+/// The text with a signature at its end, whatever it says.
+pub(super) fn appended(text: &str, endorser: &Endorser, options: &Options) -> Result<String> {
+    let (c14n, method, digest_method) = match options.profile {
+        Profile::Stratuslab if options.sha256_digest => {
+            (C14N_WITH_COMMENTS, Hash::Sha1, Hash::Sha256)
+        }
+        Profile::Stratuslab => (C14N_WITH_COMMENTS, Hash::Sha1, Hash::Sha1),
+        Profile::Modern => (C14N, Hash::Sha256, Hash::Sha256),
+    };
+    let lines = xml::line_ends(text.as_bytes());
+    let octets = c14n::document(&xml::parse(&lines)?, None, c14n::Comments::Without);
+    let digest = digest_method.digest(&octets);
+    let certificate = endorser.certificate().der();
+    let block = Block { c14n, method, digest_method, digest, certificate };
+    let end = end_of_root(text)?;
+    let with = |value: &[u8]| format!("{}{}{}", &text[..end], block.text(value), &text[end..]);
+    // `SignedInfo` is signed as it stands in the document, with the namespaces that hold there.
+    let draft = with(b"to be signed");
+    let lines = xml::line_ends(draft.as_bytes());
+    let tree = xml::parse(&lines)?;
+    let found = structure::read(&tree)?;
+    let value = method.sign(endorser.key(), &c14n::element(found.signed_info, found.comments));
+    Ok(with(&value.map_err(|e| {
+        Error::new(Kind::Internal, "signature-failed", format!("RSA: {e}"))
+            .remedy("check the private key")
+    })?))
 }
 
 fn refused(code: &'static str, message: impl Into<String>) -> Error {
@@ -92,7 +87,7 @@ fn cut(text: &str, ranges: &[Range<usize>]) -> String {
 
 fn without_signatures(text: &str) -> Result<String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = parse(text.as_bytes())?;
+    let tree = xml::parse(text.as_bytes())?;
     let is_signature = |n: &Node<'_, '_>| n.has_tag_name((DSIG, "Signature"));
     let ranges: Vec<Range<usize>> = tree
         .descendants()
@@ -106,7 +101,7 @@ fn without_signatures(text: &str) -> Result<String> {
 
 /// The text with one endorsement, that of `endorser`.
 fn endorsed(text: &str, endorser: &Endorser, options: &Options) -> Result<String> {
-    let tree = parse(text.as_bytes())?;
+    let tree = xml::parse(text.as_bytes())?;
     let description = tree.root_element().children().find(|n| n.has_tag_name((RDF, "Description")));
     let Some(description) = description else {
         return Err(refused("signature-description", "the root has no rdf:Description in it"));
@@ -196,7 +191,7 @@ fn escaped(text: &str) -> Result<String> {
 
 /// Where the end tag of the root begins.
 fn end_of_root(text: &str) -> Result<usize> {
-    let tree = parse(text.as_bytes())?;
+    let tree = xml::parse(text.as_bytes())?;
     let root = tree.root_element().range();
     let end = text[root.clone()].rfind("</").filter(|_| tree.root_element().has_children());
     let nothing = || refused("signature-description", "there is nothing in the root to sign");
