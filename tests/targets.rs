@@ -202,6 +202,30 @@ fn what_is_in_the_way_is_not_harmed() {
     place.target().store(&object, KEEP, &mut Kept::default(), &control).unwrap();
 }
 
+/// Runs that come at the same time: each is right, or says that another one works.
+#[test]
+fn many_at_once_make_one_object() {
+    for round in 0..10 {
+        let place = Folder::in_memory();
+        let sample = Sample::new("a/x", noise(round, 500_000));
+        let run = || {
+            place.target().store(&sample.object(), KEEP, &mut Kept::default(), &Control::default())
+        };
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..6).map(|_| scope.spawn(run)).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        let sent = outcomes.iter().filter(|o| o.as_ref().is_ok_and(|stored| !stored.already));
+        assert_eq!(sent.count(), 1, "{outcomes:?}");
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            assert_eq!(error.kind(), Kind::Locked, "{error}");
+        }
+        targets::holds(&place, "a/x", Some(&sample.bytes));
+        run().unwrap();
+        targets::no_leftovers(&place);
+    }
+}
+
 #[test]
 fn holes_stay_holes() {
     let place = Folder::new();

@@ -11,15 +11,17 @@
 
 mod copy;
 mod folder;
+mod part;
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use self::copy::{Source, digest_of, prove};
 use self::folder::{Folder, failed, is_file};
+use self::part::{Part, discard, linked};
+use super::http::shown;
 use super::name;
 use super::{Found, How, Object, Session, Stored, Target};
 use crate::control::Control;
@@ -55,7 +57,7 @@ impl Directory {
     /// `Usage` for any other URL.
     pub fn from_url(url: &Url) -> Result<Self> {
         let bad = |what: &str| {
-            Error::new(Kind::Usage, "directory-url", format!("{url}: {what}"))
+            Error::new(Kind::Usage, "directory-url", format!("{}: {what}", shown(url)))
                 .remedy("write file:///path/of/the/directory, or only the path")
         };
         if url.scheme() != "file" || url.query().is_some() || url.fragment().is_some() {
@@ -134,13 +136,14 @@ impl Directory {
         control: &Control,
     ) -> Result<Option<Stored>> {
         let Some(stat) = folder.found(last)? else { return Ok(None) };
-        if is_file(&stat) && u64::try_from(stat.st_size) == Ok(object.bytes) {
-            if let Some(file) = folder.open(last)? {
-                let path = folder.path(last);
-                if digest_of(&file, &path, object.bytes, control)? == object.sha256 {
-                    file.sync_all().map_err(|e| failed("cannot sync", &path, e))?;
-                    return Ok(Some(self.stored(object, true, "read back")));
-                }
+        if is_file(&stat)
+            && u64::try_from(stat.st_size) == Ok(object.bytes)
+            && let Some(file) = folder.open(last)?
+        {
+            let path = folder.path(last);
+            if digest_of(&file, &path, object.bytes, control)? == object.sha256 {
+                file.sync_all().map_err(|e| failed("cannot sync", &path, e))?;
+                return Ok(Some(self.stored(object, true, "read back")));
             }
         }
         if replace {
@@ -163,39 +166,23 @@ impl Directory {
         control: &Control,
     ) -> Result<(String, &'static str)> {
         let source = Source::open(object)?;
-        let linked = format!("{}.link", part.name);
+        let linked = linked(&part.name);
         folder.remove(&linked)?;
-        if let (true, Source::File(file, path)) = (self.link, &source) {
-            if folder.link(file, &linked) {
-                file.sync_all().map_err(|e| failed("cannot sync", path, e))?;
-                if digest_of(file, path, object.bytes, control)? == object.sha256 {
-                    return Ok((linked, "read back"));
-                }
-                folder.remove(&linked)?;
-                folder.remove(&part.name)?;
-                return Err(Error::new(
-                    Kind::Mismatch,
-                    "object-changed",
-                    "its SHA-256 is not the one it should have",
-                )
-                .at(path)
-                .remedy("verify the image with stratus-convert --verify, or convert it again"));
-            }
-        }
         let path = folder.path(&part.name);
         let open = (&part.file, path.as_path());
-        let filled = copy::copy(object, &source, open, session, control)
-            .and_then(|()| prove(object, &source, open, how.verify, control));
-        match filled {
-            Ok(proof) => Ok((part.name.clone(), proof)),
-            Err(error) => {
-                // Wrong bytes are no beginning to go on from.
-                if error.kind() == Kind::Mismatch {
-                    folder.remove(&part.name)?;
-                }
-                Err(error)
-            }
+        let filled = if self.link && source.file().is_some_and(|file| folder.link(file, &linked)) {
+            source.prove(object, control).map(|proof| (linked.clone(), proof))
+        } else {
+            copy::copy(object, &source, open, session, control)
+                .and_then(|()| prove(object, &source, open, how.verify, control))
+                .map(|proof| (part.name.clone(), proof))
+        };
+        if matches!(&filled, Err(error) if error.kind() == Kind::Mismatch) {
+            // Wrong bytes are no beginning to go on from.
+            folder.remove(&linked)?;
+            folder.remove(&part.name)?;
         }
+        filled
     }
 }
 
@@ -214,11 +201,9 @@ impl Target for Directory {
         let (Some(folder), last) = self.find(name)? else { return Ok(None) };
         let Some(file) = folder.open(last)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(
-            &mut std::io::Read::take(file, max.saturating_add(1)),
-            &mut bytes,
-        )
-        .map_err(|e| failed("cannot read", &folder.path(last), e))?;
+        file.take(max.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|e| failed("cannot read", &folder.path(last), e))?;
         if bytes.len() as u64 > max {
             return Err(Error::new(Kind::Refused, "object-too-large", "this is too large")
                 .at(&folder.path(last))
@@ -267,7 +252,11 @@ impl Target for Directory {
         name::check(object)?;
         let (folder, last) = self.make(object.name)?;
         if let Some(stored) = self.there(object, (&folder, last), how.replace, control)? {
-            discard(&folder, object)?;
+            match discard(&folder, object) {
+                // Another run is about to find out the same.
+                Err(error) if error.kind() == Kind::Locked => {}
+                discarded => discarded?,
+            }
             folder.sync()?;
             return Ok(stored);
         }
@@ -277,9 +266,9 @@ impl Target for Directory {
             folder.replace(&finished, last)?;
         } else if !folder.rename(&finished, last)? {
             // Another run was faster; it may have stored the same.
-            let stored = self.there(object, (&folder, last), false, control)?;
             drop(part);
             discard(&folder, object)?;
+            let stored = self.there(object, (&folder, last), false, control)?;
             return stored.ok_or_else(|| {
                 Error::new(Kind::Locked, "locked", "other runs come and go on this name")
                     .at(&folder.path(last))
@@ -300,73 +289,5 @@ impl Target for Directory {
             (Some(folder), _) => discard(&folder, object),
             (None, _) => Ok(()),
         }
-    }
-}
-
-/// Removes what is unfinished, unless a run works on it.
-fn discard(folder: &Folder, object: &Object) -> Result<()> {
-    let name = name::unfinished(object);
-    let linked = format!("{name}.link");
-    if folder.found(&name)?.is_none() {
-        return folder.remove(&linked);
-    }
-    let part = Part::open(folder, object)?;
-    folder.remove(&linked)?;
-    folder.remove(&part.name)
-}
-
-/// The unfinished file, locked.
-struct Part {
-    file: File,
-    name: String,
-}
-
-impl Part {
-    /// Opens or makes it. What is not a regular file of this user with a single name is removed and
-    /// made anew: writing into it could change another file, or let another user change ours.
-    ///
-    /// # Errors
-    /// `Locked` if another run works on it.
-    fn open(folder: &Folder, object: &Object) -> Result<Self> {
-        let name = name::unfinished(object);
-        let path = folder.path(&name);
-        let looking = |e| failed("cannot look at", &path, e);
-        // Another run may finish, or remove, what we have just opened: then look again.
-        for _ in 0..100 {
-            let (file, new) = match folder.create(&name)? {
-                Some(file) => (file, true),
-                None => match folder.open_to_write(&name)? {
-                    Some(file) => (file, false),
-                    None => {
-                        folder.remove(&name)?;
-                        continue;
-                    }
-                },
-            };
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(Error::new(Kind::Locked, "locked", "another run stores this")
-                        .at(&path)
-                        .remedy("wait for its end, then run the same command again"));
-                }
-                // Some network file systems have no locks.
-                Err(TryLockError::Error(_)) => {}
-            }
-            let ours = file.metadata().map_err(looking)?;
-            let Some(named) = folder.found(&name)? else { continue };
-            if (ours.dev(), ours.ino()) != (named.st_dev, named.st_ino) {
-                continue;
-            }
-            // A new one is ours whatever its owner: a network file system may map users.
-            let user = rustix::process::geteuid().as_raw();
-            if new || (ours.is_file() && ours.nlink() == 1 && ours.uid() == user) {
-                return Ok(Part { file, name });
-            }
-            folder.remove(&name)?;
-        }
-        Err(Error::new(Kind::Locked, "locked", "other runs come and go on this name")
-            .at(&path)
-            .remedy("try again later"))
     }
 }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use super::http::shown;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::Warning;
 
@@ -34,7 +35,9 @@ pub fn is_loopback(url: &Url) -> bool {
 /// # Errors
 /// `Refused` for a location that nobody else can use, or that tells a secret.
 pub fn check(location: &str, marketplace: Option<&Url>) -> Result<Vec<Warning>> {
-    let refuse = |url: &str, what: &str| {
+    let refuse = |what: &str| {
+        // What is after a question mark may be a secret, too.
+        let url = Url::parse(location).map_or_else(|_| "given".to_owned(), |url| shown(&url));
         Error::new(Kind::Refused, "location-refused", format!("the location {url:.200}: {what}"))
             .remedy("give the URL that clouds can fetch the image from with --location")
     };
@@ -43,32 +46,34 @@ pub fn check(location: &str, marketplace: Option<&Url>) -> Result<Vec<Warning>> 
         return Ok(Vec::new());
     }
     let Ok(url) = Url::parse(location) else {
-        return Err(refuse("given", "this is not a complete URL"));
+        return Err(refuse("this is not a complete URL"));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        let (scheme, host) = (url.scheme(), url.host_str().unwrap_or(""));
-        return Err(refuse(&format!("{scheme}://…@{host}"), "a user or password is public there"));
+        return Err(refuse("a user or password is public there"));
     }
     if matches!(url.scheme(), "file" | "data" | "javascript") {
-        return Err(refuse(url.as_str(), "nobody else can read it"));
+        return Err(refuse("nobody else can read it"));
     }
     let mut warnings = Vec::new();
     let mut warn = |code, message: &str| {
-        warnings.push(Warning { code, message: format!("the location {url:.200}: {message}") });
+        warnings.push(Warning {
+            code,
+            message: format!("the location {:.200}: {message}", shown(&url)),
+        });
     };
     if !matches!(url.scheme(), "http" | "https") {
         warn("location-scheme", "StratusLab clouds fetch images by http and https only");
     }
     match url.host().map(|host| reach(&host)) {
-        None => return Err(refuse(url.as_str(), "there is no host in it")),
+        None => return Err(refuse("there is no host in it")),
         Some(Reach::Public) => {}
         Some(Reach::Host) if marketplace.is_some_and(is_loopback) => {}
         Some(Reach::Site) if marketplace.is_some_and(is_loopback) => {}
         Some(Reach::Host) => {
-            return Err(refuse(url.as_str(), "only this machine itself can reach it"));
+            return Err(refuse("only this machine itself can reach it"));
         }
         Some(Reach::Nowhere) => {
-            return Err(refuse(url.as_str(), "other machines cannot reach it"));
+            return Err(refuse("other machines cannot reach it"));
         }
         Some(Reach::Site) => {
             warn("location-private", "its address is known within your own network only");

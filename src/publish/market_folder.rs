@@ -69,7 +69,7 @@ fn below(base: &Url, name: &str) -> Result<Url> {
     match url.path_segments_mut() {
         Ok(mut segments) => drop(segments.pop_if_empty().push(name).push("")),
         Err(()) => {
-            let message = format!("{base} cannot be the URL of a market");
+            let message = "this cannot be the URL of a market";
             return Err(Error::new(Kind::Usage, "market-base-url", message)
                 .remedy("write it as http://host:port/"));
         }
@@ -134,10 +134,9 @@ impl Registry for MarketFolder {
         must_be_valid(document, now)?;
         let url = self.url(&sent.entry);
         let there = self.fetch(&sent.entry, control)?;
-        if let Some(there) = there.and_then(|there| Signed::read(&there, now).ok()) {
-            if there.is(&sent) {
-                return Ok(Registered::Already { url });
-            }
+        let there = there.and_then(|there| Signed::read(&there, now).ok());
+        if there.is_some_and(|there| there.is(&sent)) {
+            return Ok(Registered::Already { url });
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
         sent.must_be_later(newest.as_ref())?;

@@ -85,7 +85,8 @@ impl Marketplace {
         Ok(match Signed::read(&document, now) {
             Ok(found) if found.is(sent) => There::Same,
             Ok(_) => There::Other("it is another one".to_owned()),
-            Err(error) => There::Other(error.to_string()),
+            // What is wrong with it may be in it, and long.
+            Err(error) => There::Other(error.to_string().chars().take(300).collect()),
         })
     }
 
@@ -113,17 +114,15 @@ impl Marketplace {
                     self.look_at_location(reply, &url, control);
                     Ok(Registered::Created { url: url.into() })
                 }
-                There::Nothing => Err(broken_promise(
-                    Kind::Protocol,
-                    format!(
-                        "{} answered {}, and has no entry at {url}",
-                        self.endpoint, reply.status
-                    ),
-                )),
-                There::Other(what) => Err(broken_promise(
-                    Kind::Mismatch,
-                    format!("the entry at {url} is not what was sent: {what}"),
-                )),
+                There::Nothing => {
+                    let message = format!(
+                        "the marketplace answered {}, and has nothing at {url}",
+                        reply.status
+                    );
+                    Err(Error::new(Kind::Protocol, PROMISE, message)
+                        .remedy("tell those who run it that it does not keep what it takes"))
+                }
+                There::Other(what) => Err(other(&url, &what)),
             },
             400 | 409 | 422 => {
                 let words = if reply.said.is_empty() { "without a reason" } else { &reply.said };
@@ -180,15 +179,10 @@ impl Registry for Marketplace {
         let sent = Signed::read(document, now)?;
         must_be_valid(document, now)?;
         let entry_url = self.entry_url(&sent.entry)?;
-        let created = || Ok(Registered::Created { url: entry_url.to_string() });
         match self.there(&sent, now, control)? {
             There::Same => return Ok(Registered::Already { url: entry_url.into() }),
             There::Nothing => {}
-            There::Other(what) => {
-                let message = format!("something else is at {entry_url}: {what}");
-                return Err(Error::new(Kind::Mismatch, "marketplace-other", message)
-                    .remedy("sign again, with a later time; check the marketplace if it remains"));
-            }
+            There::Other(what) => return Err(other(&entry_url, &what)),
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
         sent.must_be_later(newest.as_ref())?;
@@ -209,8 +203,10 @@ impl Registry for Marketplace {
                 Err(error) if is_open(&error) => error,
                 known => return known,
             };
-            if matches!(self.there(&sent, now, control)?, There::Same) {
-                return created();
+            match self.there(&sent, now, control)? {
+                There::Same => return Ok(Registered::Created { url: entry_url.into() }),
+                There::Other(what) => return Err(other(&entry_url, &what)),
+                There::Nothing => {}
             }
             // What is no reply at all would not be one the next time either.
             if !temporary(&error) || !backoff.again(&error.to_string(), None, control)? {
@@ -229,11 +225,14 @@ fn is_open(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Protocol) && error.code() != PROMISE
 }
 
+/// The code of an error: the server said that it has the entry, and has not.
 const PROMISE: &str = "marketplace-promise";
 
-/// The server said that it has the entry, and has not.
-fn broken_promise(kind: Kind, message: String) -> Error {
-    Error::new(kind, PROMISE, message).remedy("tell those who run the marketplace; trust it not")
+/// The server has something else where the entry has to be.
+fn other(url: &Url, what: &str) -> Error {
+    let message = format!("the entry at {url} is not the one that was signed: {what}");
+    Error::new(Kind::Mismatch, "marketplace-other", message)
+        .remedy("sign and register again; tell those who run the marketplace if it remains")
 }
 
 /// Reads the address of a marketplace: a URL, or a bare host, which is asked by https. Slashes that

@@ -8,7 +8,7 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::{Verified, verify};
 use crate::metadata::validate::validate;
-use crate::metadata::{Manifest, date, identifier, is_email};
+use crate::metadata::{Manifest, date, deprecate, identifier, is_email};
 
 /// The key of an entry, checked: no part of it leads out of a folder or a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,8 @@ pub enum Registered {
         /// Its URL.
         url: String,
     },
-    /// It will be there when somebody has done something.
+    /// It will be there when somebody has done something. Whoever asks has to remember that:
+    /// registering again would begin anew.
     Pending {
         /// What.
         message: String,
@@ -195,13 +196,12 @@ pub trait Registry: Send + Sync {
     fn fetch(&self, entry: &Entry, control: &Control) -> Result<Option<Vec<u8>>>;
 }
 
-/// The manifest that deprecates the newest entry of an image, to be signed by the same endorser.
-///
-/// Everything else of it stays, so the result is as valid as the entry was.
+/// The document that deprecates the newest entry of an image, to be signed by the same endorser.
+/// It is made of what was signed, and everything else of it stays.
 ///
 /// # Errors
 /// `Missing` if there is no entry, `Refused` if it is of another endorser, deprecated already, or
-/// not what it says it is.
+/// not what it says it is; those of [`deprecate`].
 pub fn to_deprecate(
     registry: &dyn Registry,
     identifier: &str,
@@ -209,7 +209,7 @@ pub fn to_deprecate(
     reason: &str,
     now: u64,
     control: &Control,
-) -> Result<Manifest> {
+) -> Result<String> {
     let missing = || {
         let message =
             format!("{} has no entry {identifier} of {}", registry.identity(), endorser.email);
@@ -233,7 +233,7 @@ pub fn to_deprecate(
     if signed.manifest.deprecated.is_some() {
         return Err(refuse("the newest entry is deprecated already"));
     }
-    deprecated(signed.manifest, reason)
+    deprecate(&signed.verified.octets, reason)
 }
 
 /// Who deprecates: the names in the endorser's certificate, and the address.
@@ -245,19 +245,4 @@ pub struct Endorsed<'a> {
     pub subject: &'a str,
     /// The certificate's issuer.
     pub issuer: &'a str,
-}
-
-/// A manifest, deprecated for a reason. It is still to be signed.
-///
-/// # Errors
-/// `Usage` for an empty or unprintable reason.
-pub fn deprecated(manifest: Manifest, reason: &str) -> Result<Manifest> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.len() > 1024 || reason.chars().any(char::is_control) {
-        let message = "the reason must be one printable line of at most 1024 bytes";
-        return Err(
-            Error::new(Kind::Usage, "deprecate-reason", message).remedy("say why with --reason")
-        );
-    }
-    Ok(Manifest { deprecated: Some(reason.to_owned()), endorsement: None, ..manifest })
 }

@@ -189,7 +189,7 @@ fn template(text: &str) -> Result<Vec<Piece>> {
     }
     let mut pieces = Vec::new();
     for (number, part) in text.split('#').enumerate() {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             if !part.is_empty() {
                 pieces.push(Piece::Text(part.to_owned()));
             }
@@ -205,7 +205,7 @@ fn template(text: &str) -> Result<Vec<Piece>> {
         };
         pieces.push(Piece::Fact { key: *key, dots_are_slashes });
     }
-    if text.matches('#').count() % 2 != 0 {
+    if !text.matches('#').count().is_multiple_of(2) {
         return Err(wrong("a # has no partner"));
     }
     Ok(pieces)

@@ -52,8 +52,8 @@ pub enum Lie {
     Status(u16, String),
     /// These bytes, and then the others for ever.
     Endless(Vec<u8>, Vec<u8>),
-    /// A byte at a time, with a pause before each.
-    Trickle(Vec<u8>, Duration),
+    /// These bytes, and then the others one at a time, with a pause before each.
+    Trickle(Vec<u8>, Vec<u8>, Duration),
     /// These bytes, and then nothing, for ever.
     Stall(Vec<u8>),
     /// The connection is closed.
@@ -169,7 +169,8 @@ fn tell(mut stream: &TcpStream, lie: Lie, end: &AtomicBool) -> std::io::Result<(
                 stream.write_all(&piece)?;
             }
         }
-        Lie::Trickle(bytes, pause) => {
+        Lie::Trickle(head, bytes, pause) => {
+            stream.write_all(&head)?;
             for byte in bytes {
                 thread::sleep(pause);
                 stream.write_all(&[byte])?;

@@ -186,7 +186,7 @@ fn headers_are_endless() {
 #[test]
 fn the_server_stalls() {
     type Lies = fn(&Ask) -> Option<Lie>;
-    let lies: [(&str, Lies); 5] = [
+    let lies: [(&str, Lies); 6] = [
         ("before the body is read", |ask| ask.is("PUT").then(|| Lie::Stall(vec![]))),
         ("after the body", |ask| (ask.is("PUT") && whole_object(ask)).then(|| Lie::Stall(vec![]))),
         ("in the headers", |ask| {
@@ -197,9 +197,16 @@ fn the_server_stalls() {
             (ask.is("GET") && whole_object(ask)).then(|| Lie::Stall(head.to_vec()))
         }),
         ("with a byte now and then", |ask| {
+            let head = b"HTTP/1.1 200 X\r\nX: ";
             let trickle =
-                || Lie::Trickle(b"HTTP/1.1 200 X\r\n".repeat(60), Duration::from_millis(100));
+                || Lie::Trickle(head.to_vec(), vec![b'x'; 300], Duration::from_millis(100));
             whole_object(ask).then(trickle)
+        }),
+        ("in a body with a byte now and then", |ask| {
+            let head = b"HTTP/1.1 200 X\r\nContent-Length: 300000\r\n\r\n";
+            let trickle =
+                || Lie::Trickle(head.to_vec(), vec![b'x'; 300], Duration::from_millis(100));
+            (ask.is("GET") && whole_object(ask)).then(trickle)
         }),
     ];
     for (what, lie) in lies {
@@ -463,5 +470,65 @@ fn there_is_no_room_or_no_right() {
         });
         let error = outcome.fails(&[kind]);
         assert!(error.advice().is_some());
+    }
+}
+
+/// Some servers show no folder at all, and `MOVE` with `Overwrite: T` would remove it.
+#[test]
+fn a_folder_that_nobody_sees_is_not_replaced() {
+    let inside = "/r/x.img.gz/inside";
+    let outcome = stores(REPLACE, move |ask, store| {
+        store.entry(inside.into()).or_insert_with(|| b"precious".to_vec());
+        if !(ask.is("MOVE") && whole_object(ask)) {
+            return None;
+        }
+        if ask.header("overwrite") == "F" {
+            return Some(Lie::Status(412, String::new()));
+        }
+        store.remove(inside);
+        None
+    });
+    outcome.fails(&[Kind::CannotCreate]);
+    assert!(outcome.liar.store.lock().unwrap().contains_key(inside));
+}
+
+/// An upload that is continued stands on what lies there: none of it is believed, whatever proof
+/// was asked for.
+#[test]
+fn what_an_earlier_run_has_left_was_changed() {
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(&str, Change, bool); 4] = [
+        ("nothing", |_| (), false),
+        // Seen before anything is sent.
+        ("the end", |part| *part.last_mut().unwrap() ^= 1, false),
+        ("longer", |part| part.resize(4_000_000, 7), false),
+        // Only reading all of it shows this.
+        ("the beginning", |part| part[1000] ^= 1, true),
+    ];
+    for (what, change, warns) in changes {
+        let liar = Liar::new(|_, _| None);
+        let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap().with_pieces(100_000);
+        let sample = Sample::new(NAME, noise(6, 3_000_000));
+        let (mut session, how) = (Kept::default(), How { verify: Verify::None, replace: false });
+        let (control, _) = watched(Some(2_000_000));
+        target.store(&sample.object(), how, &mut session, &control).unwrap_err();
+        let sent: usize = {
+            let mut store = liar.store.lock().unwrap();
+            let part = store.values_mut().next().unwrap();
+            let sent = part.len();
+            change(part);
+            sent
+        };
+        assert!((2_000_000..3_000_000).contains(&sent), "{sent}");
+        liar.seen.lock().unwrap().clear();
+        let (control, events) = watched(None);
+        let stored = target.store(&sample.object(), how, &mut session, &control).unwrap();
+        assert!(liar.store.lock().unwrap()[PATH] == sample.bytes, "{what}");
+        let told = format!("{:?}", events.lock().unwrap());
+        assert_eq!(told.contains("sent anew"), warns, "{what}: {told}");
+        let again = liar.seen.lock().unwrap().iter().filter(|ask| ask.is("PUT")).count();
+        assert_eq!(again < 15, what == "nothing", "{what}: {again} pieces");
+        let proof = if what == "nothing" { "read back" } else { "its size" };
+        assert_eq!(stored.proof, proof, "{what}");
     }
 }

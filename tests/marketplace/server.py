@@ -7,14 +7,12 @@ It shares no code with the client. It refuses what the original server refuses: 
 by xmlsec1, and rsa-sha1 only unless --modern is given), constraints, RDF, entries that are older than
 the newest one, documents that are too large. Prints "listening PORT" when it is ready.
 
-Faults are asked for by POST /_fault/NAME[/TIMES]; GET /_counts tells how many uploads came and how
-many were stored. What a fault does stands in the table FAULTS.
+Faults are asked for by POST /_fault/NAME[/TIMES]; what a fault does stands in the table FAULTS. GET
+/_counts tells how many uploads came, how many were stored, and which wait for a mail.
 """
 
 import argparse
 import datetime
-import email.parser
-import email.policy
 import html
 import http.server
 import json
@@ -271,7 +269,7 @@ class Market:
             self.stored += 1
 
     def listed(self, identifier, endorser, created, status, where):
-        now = datetime.datetime.utcnow().strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
         def wanted(e):
             if e.valid is None or (identifier and e.identifier != identifier):
@@ -357,7 +355,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         parts, query = self.route()
         market = self.market
         if parts == ["_counts"]:
-            return self.reply(200, json.dumps({"uploads": market.uploads, "stored": market.stored}))
+            counts = {"uploads": market.uploads, "stored": market.stored}
+            return self.reply(200, json.dumps({**counts, "pending": list(market.pending)}))
         fault = market.fault("endless-get", "garbage-get", "503-get", "redirect-get")
         if fault == "endless-get":
             return self.endless(200)
@@ -371,6 +370,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.give_tag(parts[1], parts[2])
         if len(parts) == 3 and parts[0] == "action":
             return self.act(parts[1], parts[2])
+        # The query language, the endorsers and the pages for people are not played.
         if parts[:1] != ["metadata"] or len(parts) > 4:
             return self.reply(200, "<html><body>marketplace</body></html>", "text/html")
         if len(parts) == 4:
@@ -433,19 +433,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             market.uploads += 1
         return self.upload(body)
 
-    def document(self, body):
-        kind = self.headers.get_content_type()
-        if kind in ("application/xml", "application/rdf+xml"):
-            return body
-        if kind == "multipart/form-data":
-            head = ("Content-Type: %s\r\n\r\n" % self.headers["Content-Type"]).encode()
-            parser = email.parser.BytesParser(policy=email.policy.HTTP)
-            for part in parser.parsebytes(head + body).iter_parts():
-                if part.get_filename():
-                    return part.get_payload(decode=True)
-            raise Refused("no valid file uploaded")
-        raise Refused("unsupported media type")
-
     def upload(self, body):
         market = self.market
         fault = market.fault(*[name for name in FAULTS if not name.endswith("-get")])
@@ -467,8 +454,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.error(403, "read-only repository")
         if not body:
             return self.error(400, "post with null entity")
+        if self.headers.get_content_type() not in ("application/xml", "application/rdf+xml"):
+            return self.error(415, "unsupported media type")
         try:
-            entry = market.check(self.document(body))
+            entry = market.check(body)
         except Refused as refused:
             return self.error(400, str(refused))
         if market.options.mail:

@@ -49,6 +49,27 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&File> {
+        match self {
+            Source::File(file, _) => Some(file),
+            Source::Bytes(_) => None,
+        }
+    }
+
+    /// Reads a file that is the stored object itself, and says how it was proved.
+    ///
+    /// # Errors
+    /// `Mismatch` if it is not the object.
+    pub fn prove(&self, object: &Object, control: &Control) -> Result<&'static str> {
+        let Source::File(file, path) = self else { return Err(self.other_digest()) };
+        file.sync_all().map_err(|e| failed("cannot sync", path, e))?;
+        if digest_of(file, path, object.bytes, control)? == object.sha256 {
+            return Ok("read back");
+        }
+        Err(self.other_digest())
+    }
+
     fn read(&self, buffer: &mut [u8], at: u64) -> Result<()> {
         match self {
             Source::File(file, path) => file.read_exact_at(buffer, at).map_err(|e| {
@@ -67,6 +88,10 @@ impl<'a> Source<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn other_digest(&self) -> Error {
+        self.mismatch("its SHA-256 is not the one it should have".to_owned())
     }
 
     fn mismatch(&self, message: String) -> Error {
@@ -124,7 +149,7 @@ pub fn copy(
     control.progress.event(&Event::End);
 
     if sha256(digest) != object.sha256 {
-        return Err(source.mismatch("its SHA-256 is not the one it should have".to_owned()));
+        return Err(source.other_digest());
     }
     session.keep(json!({ "offset": at }))
 }

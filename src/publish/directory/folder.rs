@@ -41,9 +41,10 @@ impl Folder {
         if let Some(root) = Folder::root(path)? {
             return Ok(root);
         }
+        let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
         fs::create_dir_all(path).map_err(|e| failed("cannot make the folder", path, e))?;
-        // Its name is in the folder above, and so on. Which of them are new is not known.
-        for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        // The name of each new folder is in the one above it.
+        for above in missing.iter().filter_map(|new| new.parent()) {
             let synced = File::open(above).and_then(|folder| folder.sync_all());
             synced.map_err(|e| failed("cannot sync the folder", above, e))?;
         }
