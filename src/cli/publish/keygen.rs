@@ -39,7 +39,7 @@ pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
     talk.result(&format!(
         "{}\n  subject  {}\n  email    {}\n  valid    {} days\n",
         printable(&name),
-        printable(&endorser.subject()),
+        printable(endorser.subject()),
         printable(&args.email),
         args.days
     ))?;

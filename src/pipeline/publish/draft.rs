@@ -86,7 +86,7 @@ impl Draft {
         let mut manifest = self.manifest.clone();
         said.date(&mut manifest, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
-        let (_, email) = sign_and_validate(&manifest, signer, now)?;
+        let (_, email) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
         let Some(registry) = publication.registry else { return Ok(None) };
         if let Reach::Of(marketplace) = reach {
             let warnings = locations::check(&self.location, Some(marketplace))?;
@@ -124,17 +124,13 @@ impl Draft {
     }
 }
 
-/// Signs `manifest` as of `at`, seconds since 1970, and lets the validator look at the result.
+/// Signs a manifest as of `at`, seconds since 1970, and lets the validator look at the result.
 /// Returns the document and the endorser's e-mail address.
 ///
 /// # Errors
 /// Those of signing; `Refused` with every finding of the validator.
-pub fn sign_and_validate(
-    manifest: &Manifest,
-    signer: &Signer,
-    at: u64,
-) -> Result<(String, String)> {
-    let document = super::sign(&manifest.to_xml()?, signer, at)?;
+pub fn sign_and_validate(unsigned: &str, signer: &Signer, at: u64) -> Result<(String, String)> {
+    let document = super::sign(unsigned, signer, at)?;
     let verified = signature::verify(document.as_bytes(), at)?;
     let report = validate::validate(document.as_bytes(), at);
     if !report.valid() {

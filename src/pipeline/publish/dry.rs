@@ -122,7 +122,7 @@ fn trial(publication: &Publication, manifest: &Manifest, signer: &Signer) -> Res
     let mut manifest = manifest.clone();
     let now = (publication.clock)()?;
     publication.said.date(&mut manifest, now)?;
-    Ok(sign_and_validate(&manifest, signer, now)?.0)
+    Ok(sign_and_validate(&manifest.to_xml()?, signer, now)?.0)
 }
 
 impl Steps {

@@ -23,12 +23,11 @@ pub fn retire(
     let (subject, issuer) = (signer.endorser.subject(), signer.endorser.issuer());
     let email = signer.email()?;
     let endorser = Endorsed { email: &email, subject, issuer };
-    let mut manifest = to_deprecate(registry, id, &endorser, reason, clock()?, control)?;
+    let unsigned = to_deprecate(registry, id, &endorser, reason, clock()?, control)?;
     let newest = registry.newest(id, &email, control)?;
     let newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
     let now = draft::later_than(newest, clock, control)?;
-    manifest.created = Some(date::text(now));
-    Ok((draft::sign_and_validate(&manifest, signer, now)?.0, now))
+    Ok((draft::sign_and_validate(&unsigned, signer, now)?.0, now))
 }
 
 /// Registers a document.

@@ -151,7 +151,7 @@ impl Run<'_> {
         };
         let mut manifest = draft.manifest.clone();
         said.date(&mut manifest, at)?;
-        let (document, email) = sign_and_validate(&manifest, signer, at)?;
+        let (document, email) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
         let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
         if known.is_none() {
             self.memory.set_signed(content, created.clone(), Some(valid.clone()))?;
