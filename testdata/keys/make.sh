@@ -55,7 +55,7 @@ openssl pkcs8 -topk8 -in "$key" -passout pass:secret -out pbes2.pem
 openssl pkcs8 -topk8 -in "$key" -passout pass:secret -v2 des3 -v2prf hmacWithSHA1 -out pbes2-des3-sha1.pem
 openssl pkcs8 -topk8 -in "$key" -passout pass:secret -scrypt -out pbes2-scrypt.pem
 openssl pkcs8 -topk8 -in "$key" -passout pass:secret -v1 PBE-SHA1-3DES -out pbes1.pem
-openssl pkcs8 -topk8 -in "$key" -passout pass:secret -v2 aes-256-cbc -iter 20000000 -out many-iterations.pem
+openssl pkcs8 -topk8 -in "$key" -passout pass:secret -v2 aes-256-cbc -iter 10000001 -out many-iterations.pem
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.pem 2>/dev/null
 openssl ec -in ec.pem -out ec-old.pem 2>/dev/null
 openssl genpkey -algorithm ED25519 -out ed25519.pem

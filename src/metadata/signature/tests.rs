@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -307,17 +308,44 @@ proptest! {
         prop_assert!(String::from_utf8(octets).unwrap().contains(&escaped));
     }
 
-    /// Nonsense is refused, and harms nobody.
+    /// Whatever is done to a document, it harms nobody, and if it is accepted nothing else is read.
     #[test]
-    fn nonsense_is_refused(
+    fn a_document_that_was_tampered_with_says_nothing_else(
         at in any::<prop::sample::Index>(),
         length in 0usize..200,
         with in prop::collection::vec(any::<u8>(), 0..20),
+        from in any::<prop::sample::Index>(),
+        copied in 0usize..2000,
     ) {
-        let mut bytes = signed(Profile::Modern).into_bytes();
+        static SIGNED: LazyLock<String> = LazyLock::new(|| signed(Profile::Modern));
+        static OCTETS: LazyLock<Vec<u8>> =
+            LazyLock::new(|| verify(SIGNED.as_bytes(), NOW).unwrap().octets);
+        let text: &str = &SIGNED;
+        let mut bytes = text.as_bytes().to_vec();
         let at = at.index(bytes.len());
-        let end = (at + length).min(bytes.len());
-        bytes.splice(at..end, with);
-        let _ = verify(&bytes, NOW);
+        bytes.splice(at..(at + length).min(text.len()), with);
+        // A piece of the document once more, somewhere else.
+        let from = from.index(text.len());
+        let mut doubled = text.as_bytes().to_vec();
+        doubled.splice(at..at, text.bytes().skip(from).take(copied));
+        for changed in [bytes, doubled] {
+            if let Ok(verified) = verify(&changed, NOW) {
+                prop_assert_eq!(&verified.octets, &*OCTETS);
+            }
+        }
+    }
+
+    /// Certificates come from anybody, too.
+    #[test]
+    fn a_broken_certificate_harms_nobody(
+        at in any::<prop::sample::Index>(),
+        length in 0usize..20,
+        with in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let mut der = endorser("jane").certificate().der().to_vec();
+        let at = at.index(der.len());
+        let end = (at + length).min(der.len());
+        der.splice(at..end, with);
+        let _ = Certificate::from_der(&der);
     }
 }
