@@ -49,8 +49,9 @@ impl Certificate {
     /// change its dates. Signatures of others are not looked at, nor those with MD5.
     ///
     /// # Errors
-    /// `Damaged` `certificate-damaged`; `Mismatch` `certificate-signature`; `Unsupported` `certificate-key` for another key than RSA;
-    /// `Refused` `certificate-key-size` for an RSA key outside of [`KEY_BITS`].
+    /// `Damaged` (`certificate-damaged`); `Mismatch` (`certificate-signature`); `Unsupported` for
+    /// another key than RSA (`certificate-key`); `Refused` for an RSA key outside of [`KEY_BITS`]
+    /// (`certificate-key-size`).
     pub fn from_der(der: &[u8]) -> Result<Certificate> {
         let damaged = |what: String| {
             Error::new(Kind::Damaged, "certificate-damaged", format!("the certificate: {what}"))

@@ -52,7 +52,11 @@ pub fn parse(document: &[u8]) -> Result<Document<'_>> {
     Document::parse_with_options(text, options).map_err(|e| match e {
         roxmltree::Error::NodesLimitReached => beyond("xml-nodes", "nodes", MOST_NODES as usize),
         roxmltree::Error::DtdDetected => doctype(),
-        e => Error::new(Kind::Damaged, "xml-syntax", format!("not well-formed XML: {e}")),
+        e => {
+            // It may quote a name of megabytes.
+            let what: String = e.to_string().chars().take(200).collect();
+            Error::new(Kind::Damaged, "xml-syntax", format!("not well-formed XML: {what}"))
+        }
     })
 }
 

@@ -63,7 +63,8 @@ pub fn generate(name: &str, email: &str, days: u32, bits: usize, now: u64) -> Re
         return usage(
             "key-name",
             format!(
-                "the name has to have 1 to {LONGEST_NAME} characters, without control characters and white space at its ends"
+                "the name has to have 1 to {LONGEST_NAME} characters: no control characters, no \
+                 white space at its ends"
             ),
         );
     }

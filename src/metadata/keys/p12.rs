@@ -72,9 +72,7 @@ fn writable(password: &str) -> Result<&str> {
     if !password.is_empty() && password.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Ok(password);
     }
-    Err(characters(
-        "the new password is empty or has characters other than those of ASCII, which Java does not read in PKCS#12",
-    ))
+    Err(characters("the new password is empty or not all ASCII: Java could not read the file"))
 }
 
 fn characters(message: &str) -> Error {

@@ -94,9 +94,10 @@ pub struct Verified {
     pub subject: String,
     /// Who vouches for that name, of the certificate and of the endorsement.
     pub issuer: String,
-    /// The endorser's e-mail address, of the endorsement.
+    /// The endorser's e-mail address, as the endorsement says it. If the certificate has none its
+    /// form is not checked here.
     pub email: String,
-    /// When the endorsement was made, as it says.
+    /// When the endorsement was made, as it says. Its form is not checked here.
     pub created: String,
     /// The certificate whose key verified.
     pub certificate: Certificate,

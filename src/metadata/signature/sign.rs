@@ -27,7 +27,7 @@ const LINE: usize = 76;
 /// `Damaged` (`date`) for a time that is none; `Usage` without an e-mail address
 /// (`signature-no-email`) or with one that is none (`signature-email`); `Refused` for an entry
 /// without place for an endorsement (`signature-endorsement`) or a name that XML cannot carry
-/// (`signature-name`); those of [`xml::parse`] and of [`verify`].
+/// (`signature-name`); those of [`xml::parse`] and of [`verify()`].
 pub fn sign(unsigned: &str, endorser: &Endorser, options: &Options) -> Result<String> {
     let now = date::epoch(&options.created)?;
     let text = without_signatures(unsigned)?;

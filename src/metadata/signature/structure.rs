@@ -26,6 +26,7 @@ use roxmltree::{Document, Node};
 use super::algorithms::{self, Hash};
 use crate::error::{Error, Kind, Result};
 use crate::metadata::c14n::Comments;
+use crate::metadata::vocabulary::quoted;
 use crate::metadata::{DSIG, RDF, xml};
 
 /// A signature that has the one form, taken apart.
@@ -166,7 +167,8 @@ fn algorithm<T>(node: Node<'_, '_>, known: impl Fn(&str) -> Option<T>) -> Result
     }
     let name = node.attribute("Algorithm").unwrap_or_default();
     known(name).ok_or_else(|| {
-        let message = format!("{} names the algorithm {name:?}", node.tag_name().name());
+        let element = node.tag_name().name();
+        let message = format!("{element} names the algorithm {}", quoted(name));
         refused("signature-algorithm", message).remedy(
             "sign it again with rsa-sha1, rsa-sha256 or rsa-sha512, a digest of the same family, \
              and Canonical XML 1.0",

@@ -4,6 +4,7 @@ use super::endorsement::{self, Endorsement};
 use super::{Verified, Warning, algorithms::Hash, structure};
 use crate::error::{Error, Kind, Result};
 use crate::metadata::certificate::{Certificate, SOUND_KEY_BITS};
+use crate::metadata::vocabulary::quoted;
 use crate::metadata::{c14n, xml};
 
 /// Verifies a signed entry.
@@ -64,8 +65,11 @@ fn same_endorser(said: &Endorsement, certificate: &Certificate) -> Result<()> {
     for (name, said, known) in pairs {
         if known.is_some_and(|known| known != said) {
             let known = known.unwrap_or_default();
-            let message =
-                format!("the {name} of the endorser is {said:?}, of the certificate {known:?}");
+            let message = format!(
+                "the {name} of the endorser is {}, of the certificate {}",
+                quoted(said),
+                quoted(known)
+            );
             return Err(mismatch("signature-endorser", message));
         }
     }

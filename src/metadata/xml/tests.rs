@@ -135,6 +135,17 @@ fn a_document_cut_anywhere_or_changed_anywhere_does_no_harm() {
 }
 
 #[test]
+fn messages_stay_short() {
+    let long = "n".repeat(1_000_000);
+    for text in
+        [format!("<{long}></a>"), format!("<a>&{long};</a>"), format!("<a {long}='' {long}=''/>")]
+    {
+        let error = parse(text.as_bytes()).unwrap_err();
+        assert!(error.code() == "xml-syntax" && error.message().len() < 1000);
+    }
+}
+
+#[test]
 fn line_ends_are_made_one() {
     let lines = |text: &str| String::from_utf8(line_ends(text.as_bytes()).into_owned()).unwrap();
     assert_eq!(lines("a\nb"), "a\nb");
