@@ -1,12 +1,13 @@
-//! Takes a VirtualBox disk to a cloud image in one pass, and prepares the guest in it.
+//! Takes a VirtualBox disk to a cloud: converts it in one pass, prepares the guest in it, and publishes
+//! the image with signed metadata.
 //!
 //! The journey of the data, and the folders it passes:
 //!
 //! ```text
-//! source layers ──► Disk ──► Overlay ──► segments ──► image file + record
-//! disk::vdi, …      disk      guest       pipeline       pipeline
-//! (read only)       chain     edits       read, hash,    mydisk.img.gz
-//!                   resolved              compress       mydisk.img.gz.json
+//! source layers ──► Disk ──► Overlay ──► segments ──► image file ──► stored object ──► entry
+//! disk::vdi, …      disk      guest       pipeline      pipeline       publish           publish
+//! (read only)       chain     edits       read, hash,   + record       proved            metadata
+//!                   resolved              compress                                       signed
 //! ```
 //!
 //! # Examples
@@ -56,6 +57,25 @@
 //! let job = Job::new("testdata/mydisk.vdi", folder.join("mydisk.img.gz"));
 //! let outcome = convert(&job, &Control::default())?;
 //! println!("{} bytes, sha1 {}", outcome.record.raw.bytes, outcome.record.raw.digests["sha1"]);
+//! # std::fs::remove_dir_all(&folder).unwrap();
+//! # Ok(()) }
+//! ```
+//!
+//! Publish it into a folder, without metadata:
+//!
+//! ```
+//! # fn main() -> stratus::error::Result<()> {
+//! use stratus::pipeline::publish::{Publication, publish};
+//! use stratus::pipeline::{Control, Job, convert};
+//! use stratus::publish::directory::Directory;
+//! # let folder = std::env::temp_dir().join(format!("stratus-doc-publish-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder).unwrap();
+//! let image = folder.join("mydisk.img.gz");
+//! convert(&Job::new("testdata/mydisk.vdi", &image), &Control::default())?;
+//! let repository = Directory::new(&folder.join("repository"))?;
+//! let publication = Publication::new(image, &repository);
+//! let published = publish(&publication, &Control::default())?;
+//! assert!(published.image.url.ends_with("/repository/mydisk.img.gz"));
 //! # std::fs::remove_dir_all(&folder).unwrap();
 //! # Ok(()) }
 //! ```

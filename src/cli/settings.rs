@@ -138,6 +138,7 @@ pub(super) fn jobs(
             force: shape.force,
             restart: shape.restart,
             guest: guest.clone(),
+            remember: false,
             input: defaults.input,
             output: defaults.output,
         })

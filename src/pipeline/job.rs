@@ -60,6 +60,8 @@ pub struct Job {
     pub restart: bool,
     /// What is to be done with the guest.
     pub guest: Wanted,
+    /// Believe what publishing has remembered of a finished image, instead of reading it again.
+    pub remember: bool,
 }
 
 impl Job {
@@ -78,6 +80,7 @@ impl Job {
             force: false,
             restart: false,
             guest: Wanted::default(),
+            remember: false,
         }
     }
 

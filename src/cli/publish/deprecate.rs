@@ -3,22 +3,22 @@
 use serde_json::json;
 
 use super::args::Deprecate;
-use super::{now, place, signer::signer};
+use super::{place, signer::signer};
 use crate::cli::config::Site;
 use crate::cli::talk::{Talk, printable};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::publish::{self as pipeline, Answer};
+use crate::pipeline::publish::{self as pipeline, Answer, clock};
 
 pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let (registry, need) =
         place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
-    let now = now()?;
+    let now = clock()?;
     let signer = signer(&args.signing, site, need, now, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
     let (document, now) =
-        pipeline::retire(&args.identifier, &args.reason, registry, &signer, super::now, control)?;
+        pipeline::retire(&args.identifier, &args.reason, registry, &signer, clock, control)?;
     if args.dry_run {
         let lines = registry.plan(&args.identifier, &signer.email()?);
         talk.result_json(&json!({"schema": 1, "plan": {"steps": lines}}))?;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Keygen;
-use super::{now, secret, signer::write_key};
+use super::{secret, signer::write_key};
 use crate::cli::config::Site;
 use crate::cli::talk::{Talk, printable};
 use crate::error::{Error, Kind, Result};
 use crate::metadata::keys;
+use crate::pipeline::publish::clock;
 
 pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("cert.p12"));
@@ -23,7 +24,8 @@ pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
     }
     let pem = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pem"));
     let password = if pem { None } else { Some(password(args, site, &path)?) };
-    let endorser = keys::generate(&args.name, &args.email, args.days, keys::DEFAULT_BITS, now()?)?;
+    let endorser =
+        keys::generate(&args.name, &args.email, args.days, keys::DEFAULT_BITS, clock()?)?;
     let bytes = match &password {
         Some(password) => endorser.to_p12(password)?,
         None => endorser.to_pem()?.as_bytes().to_vec(),

@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::args::{Build, Files, Metadata, Sign, Verify};
 use super::signer::{Need, signer};
-use super::{described, now, place};
+use super::{described, place};
 use crate::cli::config::Site;
 use crate::cli::talk::{Talk, printable};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::{self, Verified};
 use crate::metadata::{Manifest, validate};
-use crate::pipeline::publish::{self as pipeline, inflate};
+use crate::pipeline::publish::{self as pipeline, clock, inflate};
 use crate::pipeline::{record::Record, verify as record_verify};
 
 pub(super) fn run(command: &Metadata, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
@@ -77,7 +77,7 @@ fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8>
     let sha1 = digests.get("sha1").map(String::as_str).unwrap_or_default();
     let said = described(&args.describing, site)?;
     let mut manifest = said.manifest(&record, sha1)?;
-    said.date(&mut manifest, now()?)?;
+    said.date(&mut manifest, clock()?)?;
     manifest.locations = args.location.iter().cloned().collect();
     manifest.remarks().iter().for_each(|remark| talk.warn(remark));
     let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
@@ -101,7 +101,7 @@ fn written(output: &Path, manifest: &Manifest, talk: Talk) -> Result<u8> {
 
 fn sign(args: &Sign, site: &Site, talk: Talk) -> Result<u8> {
     let text = read(&args.file)?;
-    let now = now()?;
+    let now = clock()?;
     let signer = signer(&args.signing, site, Need::Marketplace, now, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let text = std::str::from_utf8(&text).map_err(|_| {
@@ -115,7 +115,7 @@ fn sign(args: &Sign, site: &Site, talk: Talk) -> Result<u8> {
 }
 
 fn validate_one(path: &Path, talk: Talk) -> Result<()> {
-    let report = validate::validate(&read(path)?, now()?);
+    let report = validate::validate(&read(path)?, clock()?);
     talk.result_json(&json!({
         "schema": 1,
         "validate": { "path": path.to_string_lossy(), "report": report.to_json() },
@@ -156,7 +156,7 @@ fn show(args: &Files, talk: Talk) -> Result<u8> {
 /// what the signature covers.
 fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let refused = |e: Error| e.with_kind(Kind::Mismatch).at(&args.file);
-    let verified = signature::verify(&read(&args.file)?, now()?).map_err(refused)?;
+    let verified = signature::verify(&read(&args.file)?, clock()?).map_err(refused)?;
     let manifest = Manifest::from_xml(&verified.octets).map_err(refused)?;
     for warning in &verified.warnings {
         talk.warn(&warning.message);

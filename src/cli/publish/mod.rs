@@ -21,7 +21,6 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use args::{Args, Command, Describing};
 use place::Places;
@@ -35,7 +34,7 @@ use super::talk::Talk;
 use super::{program, signals};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::publish::{Publication, Said, Signer};
+use crate::pipeline::publish::{Publication, Said, Signer, clock};
 use crate::pipeline::{self, Job, Status};
 
 /// The program.
@@ -94,7 +93,7 @@ fn publish_all(
     talk: Talk,
 ) -> Result<u8> {
     let items = items(args, site)?;
-    let now = now()?;
+    let now = clock()?;
     let places = Places::settle(&args.place, &args.transport, site, control)?;
     let signer = signer::signer(&args.signing, site, places.need(), now, talk)?;
     places.tell(talk);
@@ -126,6 +125,7 @@ fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
         args.inputs.iter().filter(|input| !is_image(input)).cloned().collect();
     let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
     settings::refuse_same_outputs(&jobs)?;
+    jobs.iter_mut().for_each(|job| job.remember = true);
     let item = |input: &PathBuf| {
         let at = jobs.iter().position(|job| job.input == *input);
         Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
@@ -229,7 +229,7 @@ fn publication<'a>(
         verify: places.verify,
         force: args.shape.force,
         restart: args.shape.restart,
-        clock: now,
+        clock,
     })
 }
 
@@ -261,12 +261,5 @@ fn described(args: &Describing, site: &Site) -> Result<Said> {
         hypervisors: list(&args.hypervisor, "hypervisor")?,
         inbound_ports: ports.collect::<Result<_>>()?,
         valid_days: site.or(args.valid_days, "valid_days")?.map(|days| days.0),
-    })
-}
-
-/// The time of the clock, in seconds since 1970, UTC: a signature says when it was made.
-fn now() -> Result<u64> {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).map_err(|_| {
-        Error::new(Kind::Config, "clock", "the clock stands before 1970").remedy("set the clock")
     })
 }

@@ -4,7 +4,6 @@
 //! proved at its place, this manifest is registered. A stage is looked up by all that shapes it, so a
 //! changed option finds nothing and does again what it affects, and no more.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,9 +11,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::pipeline::lines::{self, Lines};
 use crate::pipeline::place::{self, Place};
+use crate::pipeline::record::Record;
 use crate::publish::registry::Registered;
 use crate::publish::{Session, Stored};
 
@@ -224,18 +225,29 @@ fn read(path: &Path) -> Result<Option<(Vec<Line>, lines::Good)>> {
     Ok(Some((known, good.map_err(failed)?)))
 }
 
-/// The state of a file, to know it again without reading it. Its change time is left out: a link
-/// to it in a store changes that.
+/// The state of an image and of what its record says, to know both again without reading the image.
+/// The file's change time is left out: a link to it in a store changes that.
 ///
 /// # Errors
-/// `Io`.
-pub fn state_of(file: &File, path: &Path) -> Result<String> {
-    let meta = file.metadata().map_err(|e| Error::io("image-read", "cannot look at", path, e))?;
+/// `Io`, `Missing`.
+pub fn state(image: &Path, record: &Record) -> Result<String> {
+    let cannot = |e| Error::io("image-missing", "cannot read the image", image, e);
+    let meta = place::open_regular(image).and_then(|file| file.metadata()).map_err(cannot)?;
+    let record = sha256(record.to_text()?.as_bytes());
     Ok(format!(
-        "inode {} size {} mtime {}.{:09}",
+        "inode {} size {} mtime {}.{:09} record {record}",
         meta.ino(),
         meta.size(),
         meta.mtime(),
         meta.mtime_nsec()
     ))
+}
+
+/// Whether an earlier run has read the image at `place` in its present state, and found in it what
+/// `record` says.
+pub fn was_checked(place: &Place, record: &Record) -> bool {
+    let Ok(Some((known, good))) = read(&place.state.join("published")) else { return false };
+    let Ok(state) = state(&place.image, record) else { return false };
+    !good.damaged
+        && known.iter().any(|line| matches!(line, Line::Checked { state: s, .. } if *s == state))
 }

@@ -26,11 +26,12 @@ mod retire;
 mod stages;
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use dry::{Steps, steps, steps_before};
 pub use facts::{Said, VALID_DAYS};
 pub use local::{read as read_manifest, replace as write_manifest};
-pub use memory::Answer;
+pub use memory::{Answer, was_checked};
 pub use names::{Naming, manifest_beside};
 pub use retire::{register, retire};
 
@@ -114,6 +115,37 @@ pub struct Publication<'a> {
     /// The clock: seconds since 1970, UTC. An upload takes its time; a signature says when it was
     /// made.
     pub clock: fn() -> Result<u64>,
+}
+
+impl<'a> Publication<'a> {
+    /// Only the image goes to `target`, with the defaults of the command line.
+    pub fn new(image: impl Into<PathBuf>, target: &'a dyn Target) -> Self {
+        Publication {
+            image: image.into(),
+            fresh: false,
+            said: Said::default(),
+            target,
+            naming: Naming::Plain,
+            location: None,
+            signer: None,
+            registry: None,
+            reach: Reach::Any,
+            verify: Verify::Full,
+            force: false,
+            restart: false,
+            clock,
+        }
+    }
+}
+
+/// The clock of the system: seconds since 1970, UTC.
+///
+/// # Errors
+/// `Config` if it stands before 1970.
+pub fn clock() -> Result<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).map_err(|_| {
+        Error::new(Kind::Config, "clock", "the clock stands before 1970").remedy("set the clock")
+    })
 }
 
 /// From where an image's location has to be reachable.

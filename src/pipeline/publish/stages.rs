@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::draft::{self, Draft, sign_and_validate};
-use super::memory::{Answer, Key, Memory, state_of};
+use super::memory::{self, Answer, Key, Memory};
 use super::names::manifest_beside;
 use super::{Publication, Signer};
 use crate::control::Control;
 use crate::digest::{Algorithm, sha256};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metadata::{Manifest, date};
-use crate::pipeline::place::{self, Place};
+use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::pipeline::verify;
 use crate::publish::registry::{Entry, Registered};
@@ -55,10 +55,7 @@ impl Run<'_> {
     pub fn check(&mut self) -> Result<Image> {
         let path = &self.place.image;
         let record = Record::read(&self.place.record)?;
-        let file = place::open_regular(path)
-            .map_err(|e| Error::io("image-missing", "cannot read the image", path, e))?;
-        let state =
-            format!("{} record {}", state_of(&file, path)?, sha256(record.to_text()?.as_bytes()));
+        let state = memory::state(path, &record)?;
         let sha1 = match (self.memory.checked(&state), record.raw.digests.get("sha1")) {
             (Some(sha1), _) => sha1,
             (None, Some(sha1)) if self.publication.fresh => sha1.clone(),
