@@ -248,6 +248,10 @@ pub(super) struct Signing {
     /// stratuslab (rsa-sha1, what StratusLab's servers want) or modern (rsa-sha256)
     #[arg(long, value_name = "stratuslab|modern")]
     pub(super) signature: Option<crate::metadata::signature::Profile>,
+
+    /// With the signature stratuslab: SHA-256 for the digest, which its programs take, too
+    #[arg(long)]
+    pub(super) sha256_digest: bool,
 }
 
 /// Where the password of the endorser's key is. Never on the command line: every user of the machine

@@ -47,11 +47,16 @@ pub(super) fn text(image: &Path, status: Option<Status>, published: &Published) 
 
 fn announced(manifest: &Announced) -> String {
     let mut text = String::new();
-    let Announced { path, identifier, email, created, valid, stored, entry } = manifest;
+    let Announced { path, identifier, email, created, valid, algorithms, stored, entry } = manifest;
     let _ = writeln!(text, "  manifest    {}", shown(path));
     let _ = writeln!(text, "              {}", printable(&stored.url));
     let _ = writeln!(text, "  identifier  {identifier}");
     let _ = writeln!(text, "  endorser    {}, {created}, valid until {valid}", printable(email));
+    let who = match algorithms.starts_with("rsa-sha1") {
+        true => "legacy: what StratusLab's programs verify",
+        false => "today's verifiers, not StratusLab's programs",
+    };
+    let _ = writeln!(text, "  signature   {algorithms} ({who})");
     if let Some((answer, already)) = entry {
         let how = if *already { "was registered already, looked at again" } else { "registered" };
         match (&answer.url, &answer.pending) {
@@ -93,6 +98,7 @@ pub(super) fn json(item: &Item, image: &Path, published: &Published) -> Value {
                 "endorser": manifest.email,
                 "created": manifest.created,
                 "valid": manifest.valid,
+                "algorithms": manifest.algorithms,
             })),
             "entry": manifest.as_ref().and_then(|m| m.entry.as_ref()).map(|(answer, already)| json!({
                 "url": answer.url,

@@ -52,7 +52,12 @@ pub(super) fn signer(
     for warning in endorser.warnings() {
         talk.warn(&format!("the endorser's key: {}", warning.message));
     }
-    Ok(Some(Signer { endorser, email, profile }))
+    if options.sha256_digest && profile == Profile::Modern {
+        let message = "--sha256-digest belongs to --signature stratuslab: modern has it anyway";
+        return Err(Error::new(Kind::Usage, "usage", message));
+    }
+    let sha256_digest = options.sha256_digest;
+    Ok(Some(Signer { endorser, email, profile, sha256_digest }))
 }
 
 fn endorser(

@@ -7,7 +7,8 @@ use super::{Publication, Reach, Signer};
 use crate::control::Control;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
-use crate::metadata::{Manifest, date, signature, validate};
+use crate::metadata::signature::{self, Verified};
+use crate::metadata::{Manifest, date, validate};
 use crate::pipeline::record::Record;
 use crate::publish::locations;
 
@@ -86,13 +87,14 @@ impl Draft {
         let mut manifest = self.manifest.clone();
         said.date(&mut manifest, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
-        let (_, email) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
+        let (_, verified) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
+        tell(&verified, control);
         let Some(registry) = publication.registry else { return Ok(None) };
         if let Reach::Of(marketplace) = reach {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
-        let newest = registry.newest(&manifest.identifier()?, &email, control)?;
+        let newest = registry.newest(&manifest.identifier()?, &verified.email, control)?;
         let Some(newest) = newest.filter(|newest| known != Some(&newest.created)) else {
             return Ok(None);
         };
@@ -113,10 +115,10 @@ impl Draft {
 
     /// SHA-256 over all that shapes the signed manifest, but for the time.
     pub fn content(&self, signer: &Signer, valid_days: Option<u64>) -> Result<String> {
-        let Signer { endorser, email, profile } = signer;
+        let Signer { endorser, email, profile, sha256_digest } = signer;
         let days = valid_days.unwrap_or(super::VALID_DAYS);
         let text = format!(
-            "{}\n{profile} {days} {email:?} {}",
+            "{}\n{profile} {sha256_digest} {days} {email:?} {}",
             self.manifest.to_xml()?,
             sha256(endorser.certificate().der())
         );
@@ -124,12 +126,20 @@ impl Draft {
     }
 }
 
+/// What is not good about the endorser: an expired certificate, say. SHA-1 is not told here: whoever
+/// chose the profile has chosen it, and the report names it.
+fn tell(verified: &Verified, control: &Control) {
+    let known = ["signature-sha1", "digest-sha1"];
+    let told = verified.warnings.iter().filter(|warning| !known.contains(&warning.code));
+    told.for_each(|warning| control.warn(format!("the endorser: {}", warning.message)));
+}
+
 /// Signs a manifest as of `at`, seconds since 1970, and lets the validator look at the result.
-/// Returns the document and the endorser's e-mail address.
+/// Returns the document, and what verifying it told.
 ///
 /// # Errors
 /// Those of signing; `Refused` with every finding of the validator.
-pub fn sign_and_validate(unsigned: &str, signer: &Signer, at: u64) -> Result<(String, String)> {
+pub fn sign_and_validate(unsigned: &str, signer: &Signer, at: u64) -> Result<(String, Verified)> {
     let document = super::sign(unsigned, signer, at)?;
     let verified = signature::verify(document.as_bytes(), at)?;
     let report = validate::validate(document.as_bytes(), at);
@@ -141,5 +151,5 @@ pub fn sign_and_validate(unsigned: &str, signer: &Signer, at: u64) -> Result<(St
         return Err(Error::new(Kind::Refused, "manifest-invalid", message)
             .remedy("correct what is said of the image: see stratus-publish --help"));
     }
-    Ok((document, verified.email))
+    Ok((document, verified))
 }

@@ -56,6 +56,8 @@ pub struct Signer {
     pub email: Option<String>,
     /// The form of the signature.
     pub profile: Profile,
+    /// With [`Profile::Stratuslab`]: SHA-256 for the digest of the document.
+    pub sha256_digest: bool,
 }
 
 impl Signer {
@@ -81,7 +83,7 @@ pub fn sign(document: &str, signer: &Signer, now: u64) -> Result<String> {
         profile: signer.profile,
         created: date::text(now),
         email: signer.email.clone(),
-        sha256_digest: false,
+        sha256_digest: signer.sha256_digest,
     };
     signature::sign(document, &signer.endorser, &options)
 }
@@ -183,6 +185,8 @@ pub struct Announced {
     pub created: String,
     /// Until when it is valid.
     pub valid: String,
+    /// `rsa-sha1, sha1`: how it was signed.
+    pub algorithms: String,
     /// The manifest in the repository.
     pub stored: Stored,
     /// What the registry answered, and whether it had it already.
@@ -232,6 +236,7 @@ fn publish_locked(
             email: signed.email,
             created: signed.created,
             valid: signed.valid,
+            algorithms: signed.algorithms,
             stored: manifest,
             entry,
         }),

@@ -47,6 +47,7 @@ pub struct Signed {
     pub email: String,
     pub created: String,
     pub valid: String,
+    pub algorithms: String,
 }
 
 impl Run<'_> {
@@ -148,7 +149,7 @@ impl Run<'_> {
         };
         let mut manifest = draft.manifest.clone();
         said.date(&mut manifest, at)?;
-        let (document, email) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
+        let (document, verified) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
         let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
         if known.is_none() {
             self.memory.set_signed(content, created.clone(), Some(valid.clone()))?;
@@ -157,7 +158,9 @@ impl Run<'_> {
         let identifier = manifest.identifier()?;
         super::local::write(&path, &document, &identifier, *force)?;
         let sha256 = sha256(document.as_bytes());
-        Ok(Signed { document, sha256, path, identifier, email, created, valid })
+        let algorithms = format!("{}, {}", verified.signature_method, verified.digest_method);
+        let email = verified.email;
+        Ok(Signed { document, sha256, path, identifier, email, created, valid, algorithms })
     }
 
     /// Stores the manifest beside the image. An earlier manifest of the same image is replaced.
