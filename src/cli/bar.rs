@@ -79,6 +79,8 @@ impl Progress {
         match &self.form {
             Form::Bar(bar) => {
                 bar.reset();
+                bar.set_prefix(meter.stage);
+                bar.set_message("");
                 bar.set_length(meter.total());
                 bar.set_position(meter.from);
             }
@@ -158,8 +160,8 @@ impl Listener for Progress {
 fn bar(talk: Talk) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     let template = match talk.colored() {
-        true => "{bar:25.cyan/dim} {percent:>3} % {wide_msg}",
-        false => "{bar:25} {percent:>3} % {wide_msg}",
+        true => "{bar:25.cyan/dim} {percent:>3} % {prefix} {wide_msg}",
+        false => "{bar:25} {percent:>3} % {prefix} {wide_msg}",
     };
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
