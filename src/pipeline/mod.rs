@@ -81,12 +81,19 @@ pub struct Outcome {
 /// Nothing is left under the output's name unless it is complete. After `Interrupted` and `Io`
 /// the unfinished work is kept and the same call continues it.
 pub fn convert(job: &Job, control: &Control) -> Result<Outcome> {
-    let opened = open(job, control)?;
+    convert_opened(job, &open(job, control)?, control)
+}
+
+/// [`convert`] with the disk that [`open`] gave for `job`.
+///
+/// # Errors
+/// Those of [`convert`].
+pub fn convert_opened(job: &Job, opened: &Opened, control: &Control) -> Result<Outcome> {
     opened.tell_warnings(control);
     let place = Place::new(&job.output)?;
-    let work = job.work(&opened)?;
+    let work = job.work(opened)?;
     let lock = lock::Lock::take(&place)?;
-    let result = convert_locked(job, control, &opened, &place, &work);
+    let result = convert_locked(job, control, opened, &place, &work);
     if let Err(error) = &result {
         tidy_after(error, &place);
     }

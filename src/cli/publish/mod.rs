@@ -147,16 +147,17 @@ fn publish_one(
     control: &Control,
     talk: Talk,
 ) -> Result<()> {
-    let (image, status) = match &item.job {
-        None => (item.input.clone(), None),
-        Some(job) => {
-            refuse_packed(&job.input)?;
-            let outcome = pipeline::convert(job, control)?;
-            (job.output.clone(), Some(outcome.status))
-        }
-    };
-    let fresh = status.is_some_and(|status| status != Status::AlreadyDone);
-    let publication = publication(args, site, image, fresh, places, signer)?;
+    let image = item.job.as_ref().map_or(&item.input, |job| &job.output).clone();
+    let mut publication = publication(args, site, image, places, signer)?;
+    let mut status = None;
+    if let Some(job) = &item.job {
+        refuse_packed(&job.input)?;
+        let opened = pipeline::open(job, control)?;
+        pipeline::publish::rehearse_before(&publication, job, &opened, control)?;
+        let done = pipeline::convert_opened(job, &opened, control)?.status;
+        publication.fresh = done != Status::AlreadyDone;
+        status = Some(done);
+    }
     let published = pipeline::publish::publish(&publication, control)?;
     talk.result_json(&report::json(item, &publication.image, &published))?;
     talk.result(&report::text(&publication.image, status, &published))
@@ -172,7 +173,7 @@ fn plan_one(
     talk: Talk,
 ) -> Result<()> {
     let image = item.job.as_ref().map_or(&item.input, |job| &job.output).clone();
-    let publication = publication(args, site, image, false, places, signer)?;
+    let publication = publication(args, site, image, places, signer)?;
     let steps = match &item.job {
         None => pipeline::publish::steps(&publication, control)?,
         Some(job) => {
@@ -212,13 +213,12 @@ fn publication<'a>(
     args: &Args,
     site: &Site,
     image: PathBuf,
-    fresh: bool,
     places: &'a Places,
     signer: Option<&'a Signer>,
 ) -> Result<Publication<'a>> {
     Ok(Publication {
         image,
-        fresh,
+        fresh: false,
         said: described(&args.describing, site)?,
         target: places.target.as_ref(),
         naming: places.naming,

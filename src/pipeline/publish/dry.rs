@@ -3,8 +3,9 @@
 
 use super::draft::{Draft, sign_and_validate};
 use super::{Publication, Signer};
-use crate::control::Control;
+use crate::control::{Control, Silent};
 use crate::digest::sha256;
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::metadata::Manifest;
 use crate::pipeline::lock::Lock;
@@ -61,9 +62,26 @@ pub fn steps_before(
     Ok(steps)
 }
 
+/// Looks whether the image of `job` could be published, before it is made: that takes its time. Says
+/// nothing; [`super::publish`] will.
+///
+/// # Errors
+/// Those of [`steps_before`].
+pub fn rehearse_before(
+    publication: &Publication,
+    job: &Job,
+    opened: &Opened,
+    control: &Control,
+) -> Result<()> {
+    let silent = Control { stop: control.stop.clone(), progress: Box::new(Silent) };
+    let name = Place::new(&publication.image)?.name();
+    let record = provisional(job, opened, name, opened.disk.size());
+    let draft = Draft::new(publication, &record, UNKNOWN_SHA1, &silent)?;
+    draft.rehearse(publication, None, &silent).map(drop)
+}
+
 /// The record that an image would have, but for its digests.
 fn provisional(job: &Job, opened: &Opened, name: String, bytes: u64) -> Record {
-    use crate::disk::Disk;
     let Opened { disk, guest } = opened;
     let digest = |name: &str, hex: &str| [(name.to_owned(), hex.to_owned())].into();
     Record {

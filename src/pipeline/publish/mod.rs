@@ -28,7 +28,7 @@ mod stages;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use dry::{Steps, steps, steps_before};
+pub use dry::{Steps, rehearse_before, steps, steps_before};
 pub use facts::{Said, VALID_DAYS};
 pub use local::{read as read_manifest, replace as write_manifest};
 pub use memory::{Answer, was_checked};
