@@ -3,7 +3,7 @@
 //! ```text
 //! job.rs       what to convert, and how
 //! opened.rs    the disk, with the guest's edits on it
-//! plan.rs      what is there already, what is to do
+//! plan.rs      what is there already, what is to do   preview.rs: for a dry run
 //! space.rs     how much room it needs
 //! export.rs    the one pass            segments.rs, workers.rs, digester.rs, sink.rs, gzip/
 //! commit.rs    checkpoints             journal.rs, lines.rs
@@ -24,6 +24,7 @@ mod opened;
 pub mod place;
 pub mod plan;
 mod pool;
+mod preview;
 pub mod publish;
 pub mod record;
 mod segments;
@@ -48,6 +49,7 @@ use journal::{Journal, Line, Work};
 pub use opened::{Opened, open};
 use place::Place;
 use plan::{Start, Unfinished};
+pub use preview::{Preview, preview};
 use record::Record;
 use sink::{FILE_DIGESTS, Out, Sink};
 
@@ -99,40 +101,6 @@ pub fn convert_opened(job: &Job, opened: &Opened, control: &Control) -> Result<O
     }
     drop(lock);
     result
-}
-
-/// What [`convert`] would find at the output's place.
-pub struct Preview {
-    /// The names.
-    pub place: Place,
-    /// Where it would begin.
-    pub plan: plan::Plan,
-    /// Bytes that are free there.
-    pub room: u64,
-    /// The error that it would end with for want of room.
-    pub shortage: Option<Error>,
-}
-
-/// Looks at everything that [`convert`] looks at before it begins, and changes nothing.
-///
-/// # Errors
-/// Those that it would begin with.
-pub fn preview(job: &Job, opened: &Opened, control: &Control) -> Result<Preview> {
-    let place = Place::new(&job.output)?;
-    place.check_state()?;
-    lock::Lock::look(&place)?;
-    rustix::fs::access(&place.folder, rustix::fs::Access::WRITE_OK)
-        .map_err(|e| place::cannot_create(&place.folder, e.into()))?;
-    let disk = &opened.disk;
-    let plan = plan::look(job, disk, &place, &job.work(opened)?, control)?;
-    let room = space::free(&place)?;
-    let unfinished = match &plan.start {
-        Start::Continue(unfinished) => Some(unfinished),
-        _ => None,
-    };
-    let fresh = matches!(plan.start, Start::Fresh | Start::Continue(_));
-    let shortage = fresh.then(|| space::check(job, disk, &place, unfinished, control).err());
-    Ok(Preview { place, plan, room, shortage: shortage.flatten() })
 }
 
 fn convert_locked(
