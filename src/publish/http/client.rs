@@ -178,7 +178,9 @@ impl Client {
     ) -> Result<Reply> {
         check(request.url)?;
         if matches!(request.body, Body::File { .. }) && self.authorizer.should_ask(request.url) {
-            let ask = Request::new("OPTIONS", request.url);
+            // Of its folder: lighttpd 1.4.69 never answers when it is asked about another name.
+            let folder = request.url.join(".").unwrap_or_else(|_| request.url.clone());
+            let ask = Request::new("OPTIONS", &folder);
             self.authorized(&ask, control, None, &mut false)?;
         }
         let mut login = 1;
