@@ -386,6 +386,30 @@ fn a_move_does_nothing_or_something_else() {
     }
 }
 
+/// Something else than what was proved gets the final name. It goes away again, but not if yet
+/// another one has it by then.
+#[test]
+fn a_move_takes_what_another_one_has_not_finished() {
+    for another in [false, true] {
+        let heads = AtomicUsize::new(0);
+        let outcome = meets(move |ask, store| {
+            if ask.is("MOVE") && whole_object(ask) {
+                store.get_mut(&ask.path).unwrap().truncate(100_000);
+            }
+            let looks = ask.is("HEAD") && whole_object(ask) && ask.path == PATH;
+            let before =
+                looks && store.contains_key(PATH) && heads.fetch_add(1, Ordering::SeqCst) == 1;
+            if another && before {
+                store.insert(PATH.into(), b"another one".to_vec());
+            }
+            None
+        });
+        outcome.fails(&[Kind::Mismatch]);
+        let left = outcome.liar.store.lock().unwrap().get(PATH).cloned();
+        assert_eq!(left.is_some(), another);
+    }
+}
+
 #[test]
 fn a_move_was_done_though_nobody_said_so() {
     for replies in 0..2 {

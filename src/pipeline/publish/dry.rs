@@ -180,5 +180,5 @@ fn without_unknown(line: &str) -> String {
     line.replace(UNKNOWN_SHA256, "<sha256>")
         .replace(UNKNOWN_SHA1, "<sha1>")
         .replace(UNKNOWN_IDENTIFIER, "<identifier>")
-        .replace(&format!(".{short}.part"), ".<16 digits of its sha256>.part")
+        .replace(&format!(".{short}."), ".<16 digits of its sha256>.")
 }

@@ -56,6 +56,7 @@ enum Line {
 pub struct Memory {
     lines: Lines,
     known: Vec<Line>,
+    owner: String,
 }
 
 impl Memory {
@@ -69,13 +70,15 @@ impl Memory {
         let known = if restart { None } else { read(&path)? };
         if let Some((known, good)) = known {
             if !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT }) {
-                return Ok(Memory { lines: Lines::reopen(&path, good.len)?, known });
+                let lines = Lines::reopen(&path, good.len)?;
+                return Ok(Memory { lines, known, owner: owner(&place.image) });
             }
             note(
                 "what is remembered of earlier publishing is damaged: everything is looked at anew",
             );
         }
-        let mut memory = Memory { lines: Lines::create(&path)?, known: Vec::new() };
+        let (lines, owner) = (Lines::create(&path)?, owner(&place.image));
+        let mut memory = Memory { lines, known: Vec::new(), owner };
         memory.add(Line::Begin { format: FORMAT })?;
         crate::files::sync_folder(&place.state)?;
         place.sync_folder()?;
@@ -194,6 +197,10 @@ struct Remembered<'a> {
 }
 
 impl Session for Remembered<'_> {
+    fn owner(&self) -> String {
+        self.memory.owner.clone()
+    }
+
     fn last(&self) -> Option<Value> {
         self.memory.last(|line| match line {
             Line::Session { key, value } if *key == self.key => Some(value.clone()),
@@ -204,6 +211,20 @@ impl Session for Remembered<'_> {
     fn keep(&mut self, value: Value) -> Result<()> {
         self.memory.add(Line::Session { key: self.key.clone(), value })
     }
+}
+
+/// Who stores this image: this machine, and the image's place on it. Two of them may have the same
+/// bytes, and each has a lock of its own.
+fn owner(image: &Path) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let machine = match machine.trim() {
+        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        id => id.to_owned(),
+    };
+    let image = std::fs::canonicalize(image).unwrap_or_else(|_| image.to_owned());
+    let mut owner = sha256(format!("{machine} {}", image.display()).as_bytes());
+    owner.truncate(8);
+    owner
 }
 
 fn read(path: &Path) -> Result<Option<(Vec<Line>, lines::Good)>> {

@@ -24,6 +24,19 @@ impl There {
     }
 }
 
+/// What tells an object from another one that takes its name later, as far as the server tells it:
+/// entity tag, time of the last change, and size.
+pub(super) type Mark = [Option<String>; 3];
+
+/// The mark of what lies at a URL; none if nothing does.
+pub(super) fn mark(client: &Client, url: &Url, control: &Control) -> Result<Option<Mark>> {
+    let request = Request::new("HEAD", url).header("cache-control", "no-cache");
+    let reply = client.send(&request, control)?;
+    let told = |name| reply.header(name).map(str::to_owned);
+    let mark = ["etag", "last-modified", "content-length"].map(told);
+    Ok((reply.status == 200).then_some(mark))
+}
+
 /// Asks with `HEAD`.
 pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<There> {
     let request = Request::new("HEAD", url).header("cache-control", "no-cache");
