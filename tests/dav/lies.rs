@@ -513,6 +513,26 @@ fn the_server_is_out_of_order_for_a_while_or_for_ever() {
     }
 }
 
+/// What the server asks for is waited for, also where a request is not simply repeated.
+#[test]
+fn the_server_asks_to_wait() {
+    for (method, pieces) in [("PUT", true), ("PUT", false), ("MOVE", true)] {
+        let first = AtomicBool::new(true);
+        let outcome = meets(move |ask, _| {
+            if !pieces && ask.is("PUT") && !ask.header("content-range").is_empty() {
+                return ask.body.as_ref().map(|_| Lie::Status(501, String::new()));
+            }
+            // The empty object before the pieces is sent as others are.
+            let now = whole_object(ask) && ask.is(method);
+            let now = now && (method == "MOVE" || !ask.bytes().is_empty());
+            (now && first.swap(false, Ordering::SeqCst))
+                .then(|| Lie::Raw(reply(503, "Retry-After: 1\r\n", b"busy")))
+        });
+        outcome.works();
+        assert!(outcome.told.contains("again in 1.0 s (1 of 1)"), "{method}: {}", outcome.told);
+    }
+}
+
 #[test]
 fn there_is_no_room_or_no_right() {
     for (status, kind) in [(507, Kind::Io), (413, Kind::Io), (403, Kind::Permission)] {
