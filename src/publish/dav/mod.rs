@@ -170,14 +170,26 @@ impl Target for DavTarget {
         };
         let overwrite = if how.replace { "T" } else { "F" };
         let mut plan = match found {
-            Found::Nothing => vec![format!("MKCOL {folder}/ (and above, where it is not there)")],
+            Found::Nothing => Vec::new(),
             Found::Perhaps => vec![compare],
             Found::Other if how.replace => vec![format!("replace what is at {last}")],
             Found::Other => return vec![format!("refuse: something else is at {last}")],
         };
-        plan.push(format!("PUT {part} ({bytes} bytes)"));
-        plan.push(read);
-        plan.push(format!("MOVE {part} to {last} (Overwrite: {overwrite})"));
+        let piece = self.piece;
+        plan.extend([
+            format!("MKCOL {folder}/ (and above, where it is not there)"),
+            format!(
+                "PUT, GET, MOVE and DELETE {folder}/.stratus-probe-… (three bytes, to learn what the \
+                 server can do)"
+            ),
+            format!("DELETE {part} (what an earlier run has left, unless it goes on there)"),
+            format!("PUT {part} (empty, if the server takes pieces of {piece} bytes)"),
+            format!("PUT {part} ({bytes} bytes)"),
+            read,
+            format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
+            format!("GET {last} (its last MiB, to prove it again)"),
+            format!("or, if the server has no MOVE: PUT {last} ({bytes} bytes), and GET it"),
+        ]);
         plan
     }
 
