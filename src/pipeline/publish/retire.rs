@@ -1,6 +1,7 @@
 //! Deprecation: a newer entry of the same endorser that says why the image must not be used.
 
-use super::{Answer, Signer, draft};
+use super::draft::{self, Strict};
+use super::{Answer, Signer};
 use crate::control::Control;
 use crate::error::{Kind, Result};
 use crate::metadata::{date, identifier};
@@ -27,7 +28,7 @@ pub fn retire(
     let newest = registry.newest(id, &email, control)?;
     let newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
     let now = draft::later_than(newest, clock, control)?;
-    Ok((draft::sign_and_validate(&unsigned, signer, now)?.0, now))
+    Ok((draft::sign_and_validate(&unsigned, signer, now, Strict::No)?.0, now))
 }
 
 /// Registers a document.
