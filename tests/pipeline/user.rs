@@ -51,15 +51,25 @@ impl User {
     /// The program in this user's folder, without settings from outside.
     pub fn program<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(PUBLISH);
-        command.current_dir(&self.folder).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap());
         command.env("HOME", self.folder.path()).env("XDG_CONFIG_HOME", self.path("no-config"));
         command.args(args).stdin(Stdio::null());
         command
     }
 
     /// `stratus-publish DISK --repository … --marketplace … --p12-cert …`, without the context.
-    pub fn publish(&self, disk: &str, repository: &str, marketplace: &str, more: &[&str]) -> Command {
-        let words = [disk, "--no-context", "--repository", repository, "--marketplace", marketplace];
+    pub fn publish(
+        &self,
+        disk: &str,
+        repository: &str,
+        marketplace: &str,
+        more: &[&str],
+    ) -> Command {
+        let words =
+            [disk, "--no-context", "--repository", repository, "--marketplace", marketplace];
         let key = ["--p12-cert", "jane.p12", "--password-file", "password", "--json", "-v"];
         let mut command = self.program(words);
         command.args(key).args(more);

@@ -107,7 +107,7 @@ fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control
     steps.store_text(publication, &draft.names.checksum, &checksum, control)?;
     if let Some(signer) = publication.signer {
         let document = trial(publication, &draft.manifest, signer)?;
-        steps.store_text(publication, &draft.names.manifest, &document, control)?;
+        steps.store_manifest(publication, &draft.names.manifest, &document, control)?;
         if let Some(registry) = publication.registry {
             let identifier = draft.manifest.identifier()?;
             steps.lines.extend(registry.plan(&identifier, &signer.email()?));
@@ -138,8 +138,27 @@ impl Steps {
             UNKNOWN_SHA256 => Found::Nothing,
             _ => publication.target.look(object, control)?,
         };
+        self.plan(publication, object, replace, found);
+        Ok(())
+    }
+
+    fn plan(&mut self, publication: &Publication, object: &Object, replace: bool, found: Found) {
         let how = How { verify: publication.verify, replace };
         self.lines.extend(publication.target.plan(object, how, found));
+    }
+
+    /// What it will be is not known before it is signed.
+    fn store_manifest(
+        &mut self,
+        publication: &Publication,
+        name: &str,
+        trial: &str,
+        control: &Control,
+    ) -> Result<()> {
+        let content = Content::Bytes(trial.as_bytes());
+        let object = Object { name, content, bytes: trial.len() as u64, sha256: UNKNOWN_SHA256 };
+        let found = publication.target.look(&object, control)?;
+        self.plan(publication, &object, true, found);
         Ok(())
     }
 
@@ -163,4 +182,5 @@ fn without_unknown(line: &str) -> String {
         .replace(UNKNOWN_SHA1, "<sha1>")
         .replace(UNKNOWN_IDENTIFIER, "<identifier>")
         .replace(&format!(".{short}.part"), ".<16 digits of its sha256>.part")
+        .replace(&format!("-probe-{short}"), "-probe-<16 digits of its sha256>")
 }
