@@ -176,7 +176,8 @@ impl Target for DavTarget {
         };
         let [first, second] = probe::names(object);
         plan.push(format!(
-            "PUT, MOVE, DELETE {folder}/{first}, {second} (three bytes, to see what the server can do)"
+            "PUT, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see what the \
+             server can do)"
         ));
         plan.push(format!("DELETE {part} (what an earlier run may have left)"));
         plan.push(format!("PUT {part} ({bytes} bytes)"));
