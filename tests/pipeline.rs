@@ -20,6 +20,8 @@ mod market;
 mod places;
 #[path = "pipeline/plan.rs"]
 mod plan;
+#[path = "pipeline/refused.rs"]
+mod refused;
 #[path = "pipeline/registered.rs"]
 mod registered;
 #[path = "pipeline/stopped.rs"]
