@@ -16,6 +16,8 @@ mod killed;
 mod limits;
 #[path = "pipeline/market.rs"]
 mod market;
+#[path = "pipeline/originals.rs"]
+mod originals;
 #[path = "pipeline/places.rs"]
 mod places;
 #[path = "pipeline/plan.rs"]
