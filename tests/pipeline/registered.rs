@@ -142,6 +142,27 @@ fn nobody_signs_in_anothers_name() {
 }
 
 #[test]
+fn an_entry_that_counts_no_more_is_told() {
+    let (case, market) = (Case::new(), Market::start(&[]));
+    let publish = |title: &str| case.publish("a", &market.url(), &["--title", title]);
+    let first = good(publish("one"));
+    let identifier = first["published"]["manifest"]["identifier"].as_str().unwrap();
+    let marketplace = format!("--marketplace={}", market.url());
+    let words = ["deprecate", identifier, "--reason", "a hole", &marketplace];
+    let key = ["--p12-cert", "jane.p12", "--password-file", "password"];
+    let output = case.user.program(words).args(key).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let again = publish("one");
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(said.contains("newer entry"), "{said}");
+    assert_eq!(good(again)["published"]["entry"]["already"], true);
+    let other = publish("two");
+    assert!(!String::from_utf8_lossy(&other.stderr).contains("newer entry"), "{other:?}");
+    assert_eq!(good(other)["published"]["entry"]["already"], false);
+    assert_eq!(market.entries().len(), 3);
+}
+
+#[test]
 fn a_location_that_others_cannot_reach_is_not_registered_elsewhere() {
     let (case, market) = (Case::new(), Market::start(&[]));
     // The way to the name goes through the stand-in, which takes it for its own.

@@ -91,6 +91,16 @@ impl Run<'_> {
         };
         let known = known.map(|(created, _)| created);
         self.newest = draft.rehearse(self.publication, known.as_deref(), self.control)?;
+        if let (Some(known), Some(newest)) = (&known, self.newest)
+            && newest > date::epoch(known)?
+        {
+            let newest = date::text(newest);
+            self.control.warn(format!(
+                "this was signed at {known} already, and there is a newer entry of the same \
+                 endorser, {newest}: that is the one that counts. Another --title or --comment \
+                 makes a new one"
+            ));
+        }
         Ok(())
     }
 
