@@ -50,6 +50,11 @@ pub(super) fn signer(
     };
     let profile = site.or(options.signature, "signature")?.unwrap_or(default);
     let email = site.or(options.email.clone(), "email")?;
+    if let (Some(own), Some(said)) = (endorser.email(), &email)
+        && own != said
+    {
+        talk.warn(&format!("the certificate is of {own}: that counts, and not {said}"));
+    }
     for warning in endorser.warnings() {
         talk.warn(&format!("the endorser's key: {}", warning.message));
     }

@@ -133,8 +133,12 @@ fn all(
     let checksum = format!("{sha256}  {}\n", draft.names.file());
     steps.store_text(publication, &draft.names.checksum, &checksum, control)?;
     if let Some(signer) = publication.signer {
-        let (document, at) = run.trial(&draft, signer)?;
-        steps.store_text(publication, &draft.names.manifest, &document, control)?;
+        let Trial { document, at, signed } = run.trial(&draft, signer)?;
+        let name = &draft.names.manifest;
+        match signed {
+            true => steps.store_text(publication, name, &document, control)?,
+            false => steps.store_unsigned(publication, name, &document, control)?,
+        }
         if let Some(registry) = publication.registry {
             let (identifier, email) = (draft.manifest.identifier()?, signer.email()?);
             let known = run.memory.registered(&registry.identity(), &digest(document.as_bytes()));
@@ -148,20 +152,25 @@ fn all(
     Ok(steps)
 }
 
+/// A document as it would be: its length is right.
+struct Trial {
+    document: String,
+    /// Its date.
+    at: String,
+    /// Whether it is the one that an earlier run signed, and not one that is dated now for trial.
+    signed: bool,
+}
+
 impl Run<'_> {
-    /// The document as it would be, and its date: the one that an earlier run signed, or one that is
-    /// signed now: its length is right, its dates are not.
-    fn trial(&self, draft: &Draft, signer: &Signer) -> Result<(String, String)> {
+    fn trial(&self, draft: &Draft, signer: &Signer) -> Result<Trial> {
         let Publication { said, clock, .. } = self.publication;
         let now = clock()?;
-        let at = match self.known(draft, signer, now)? {
-            Some(created) => date::epoch(&created)?,
-            None => now,
-        };
+        let known = self.known(draft, signer, now)?;
+        let at = known.as_deref().map(date::epoch).transpose()?.unwrap_or(now);
         let mut manifest = draft.manifest.clone();
         said.date(&mut manifest, at)?;
-        let signed = sign_and_validate(&manifest.to_xml()?, signer, at, Strict::Yes)?;
-        Ok((signed.0, date::text(at)))
+        let (document, _) = sign_and_validate(&manifest.to_xml()?, signer, at, Strict::Yes)?;
+        Ok(Trial { document, at: date::text(at), signed: known.is_some() })
     }
 }
 
@@ -184,8 +193,27 @@ impl Steps {
             return Err(Error::new(Kind::CannotCreate, "object-other", message)
                 .remedy("use another version or name, or --force to replace it"));
         }
+        self.plan(publication, object, replace, found);
+        Ok(())
+    }
+
+    fn plan(&mut self, publication: &Publication, object: &Object, replace: bool, found: Found) {
         let how = How { verify: publication.verify, replace };
         self.lines.extend(publication.target.plan(object, how, found));
+    }
+
+    /// A manifest whose digest is not known before it is signed.
+    fn store_unsigned(
+        &mut self,
+        publication: &Publication,
+        name: &str,
+        trial: &str,
+        control: &Control,
+    ) -> Result<()> {
+        let content = Content::Bytes(trial.as_bytes());
+        let object = Object { name, content, bytes: trial.len() as u64, sha256: UNKNOWN_SHA256 };
+        let found = publication.target.look(&object, control)?;
+        self.plan(publication, &object, true, found);
         Ok(())
     }
 
@@ -210,4 +238,5 @@ fn without_unknown(line: &str) -> String {
         .replace(UNKNOWN_SHA1, "<sha1>")
         .replace(UNKNOWN_IDENTIFIER, "<identifier>")
         .replace(&format!(".{short}.part"), ".<16 digits of its sha256>.part")
+        .replace(&format!("-probe-{short}"), "-probe-<16 digits of its sha256>")
 }

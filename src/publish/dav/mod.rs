@@ -103,7 +103,8 @@ impl DavTarget {
     }
 
     /// What the server can do in the collection of `last`, which is made if it is not there.
-    fn ability(&self, last: &Url, control: &Control) -> Result<Ability> {
+    fn ability(&self, upload: &Upload) -> Result<Ability> {
+        let Upload { object, last, control, .. } = upload;
         let collection = last.join(".").map_err(|_| {
             Error::new(Kind::Internal, "dav-collection", "an object has no collection")
         })?;
@@ -113,7 +114,7 @@ impl DavTarget {
         }
         drop(known);
         requests::make_collections(&self.client, &collection, control)?;
-        let ability = probe::probe(&self.client, &collection, control)?;
+        let ability = probe::probe(&self.client, &collection, object, control)?;
         let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(collection.into(), ability);
         Ok(ability)
@@ -173,9 +174,16 @@ impl Target for DavTarget {
             Found::Other if how.replace => vec![format!("replace what is at {last}")],
             Found::Other => return vec![format!("refuse: something else is at {last}")],
         };
+        let [first, second] = probe::names(object);
+        plan.push(format!(
+            "PUT, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see what the \
+             server can do)"
+        ));
+        plan.push(format!("DELETE {part} (what an earlier run may have left)"));
         plan.push(format!("PUT {part} ({bytes} bytes)"));
         plan.push(read);
         plan.push(format!("MOVE {part} to {last} (Overwrite: {overwrite})"));
+        plan.push(format!("PUT {last} (in place of both, only at a server without MOVE)"));
         plan
     }
 
@@ -201,7 +209,7 @@ impl Target for DavTarget {
             let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
-        upload.ability = self.ability(&upload.last, control)?;
+        upload.ability = self.ability(&upload)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
         }
