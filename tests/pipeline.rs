@@ -16,10 +16,14 @@ mod killed;
 mod limits;
 #[path = "pipeline/market.rs"]
 mod market;
+#[path = "pipeline/originals.rs"]
+mod originals;
 #[path = "pipeline/places.rs"]
 mod places;
 #[path = "pipeline/plan.rs"]
 mod plan;
+#[path = "pipeline/refused.rs"]
+mod refused;
 #[path = "pipeline/registered.rs"]
 mod registered;
 #[path = "pipeline/stopped.rs"]

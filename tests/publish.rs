@@ -187,6 +187,46 @@ fn a_changed_image_is_not_published_under_its_record() {
     assert!(tree(&folder.join("second")).is_empty());
 }
 
+#[test]
+fn what_was_stored_and_signed_before_is_not_believed_behind_something_newer() {
+    let folder = folder();
+    let folder = folder.path();
+    disk(&folder.join("a.vdi"));
+    let args = ["--marketplace", "--repository", "store", "a.vdi", "--no-context", "--json"];
+    let base = ["--location", "https://example.org/a.img.gz", "--title"];
+    let titled = |title: &'static str| good(run(folder, &[&args[..], &base, &[title]].concat()));
+    let title_of = |path: &Path| {
+        let manifest = stratus::metadata::Manifest::from_xml(&fs::read(path).unwrap()).unwrap();
+        manifest.title.unwrap()
+    };
+    // Titles of one length: their manifests have one, too.
+    for title in ["AAAA", "BBBB", "AAAA"] {
+        let result = titled(title);
+        assert_eq!(result["published"]["entry"]["already"], false, "{result}");
+        assert_eq!(title_of(&folder.join("store/a.xml")), title);
+        assert_eq!(title_of(&folder.join("a.xml")), title);
+        let entries = market(folder).join("metadata");
+        let newest = tree(&entries).into_keys().max().unwrap();
+        assert_eq!(title_of(&entries.join(newest)), title, "the newest entry is another one");
+    }
+}
+
+#[test]
+fn an_unread_object_is_read_before_it_is_signed() {
+    let folder = folder();
+    let folder = folder.path();
+    disk(&folder.join("a.vdi"));
+    let args = ["--repository", "store", "a.vdi", "--no-context", "--json"];
+    good(run(folder, &[&args[..], &["--verify", "none"]].concat()));
+    let stored = folder.join("store/a.img.gz");
+    let mut bytes = fs::read(&stored).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&stored, bytes).unwrap();
+    let output = run(folder, &[&args[..], &["--marketplace"]].concat());
+    assert_eq!(output.status.code(), Some(73), "{output:?}");
+    assert!(tree(&market(folder)).is_empty());
+}
+
 /// At every moment: nothing unproved has a final name, and no entry is about what is not there.
 fn nothing_false(folder: &Path, reference: &str) {
     let store = folder.join("store");

@@ -63,8 +63,17 @@ const OLD: [(&str, &str); 4] = [
     ("p12_cert", "STRATUSLAB_P12_CERTIFICATE"),
 ];
 
+/// Where a value was found that was typed.
+const TYPED: &str = "the command line";
+
+/// Passwords of the past, and what is asked before them.
+const OLD_PASSWORDS: [(&str, &str); 2] = [
+    ("STRATUS_PASSWORD", "STRATUSLAB_P12_PASSWORD"),
+    ("STRATUS_USER_PASSWORD", "STRATUSLAB_APPREPO_PASSWORD"),
+];
+
 /// Settings from outside the command line.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Site {
     /// By key: the value, and where it was found.
     values: BTreeMap<&'static str, (String, String)>,
@@ -132,13 +141,40 @@ impl Site {
         Ok(())
     }
 
+    /// Takes what was typed for `key`, which only others ask for.
+    pub(super) fn typed(&mut self, key: &'static str, value: Option<&Path>) {
+        if let Some(value) = value {
+            self.values.insert(key, (value.display().to_string(), TYPED.to_owned()));
+        }
+    }
+
+    /// Whether a key to sign with is named anywhere.
+    pub(super) fn names_a_key(&self) -> bool {
+        self.values.contains_key("p12_cert") || self.values.contains_key("key")
+    }
+
+    /// Whether `key` was typed, or else set in the environment, or else in the file: the earlier
+    /// counts more. None if it is not set.
+    pub(super) fn rank(&self, key: &str) -> Option<u8> {
+        let (_, place) = self.values.get(key)?;
+        let old = OLD.iter().any(|(_, variable)| place.ends_with(variable));
+        Some(match place.as_str() {
+            TYPED => 0,
+            _ if old => 3,
+            place if place.starts_with("the variable ") => 1,
+            _ => 2,
+        })
+    }
+
     /// The old variables that count, because nothing newer says anything.
     pub(super) fn old_variables(&self) -> Vec<&'static str> {
         let place = |variable: &str| format!("the variable {variable}");
         let counts = |(key, variable): &(&str, &str)| {
             self.values.get(key).is_some_and(|(_, from)| *from == place(variable))
         };
-        OLD.iter().filter(|old| counts(old)).map(|(_, variable)| *variable).collect()
+        let set = |name: &str| std::env::var_os(name).is_some();
+        let passwords = OLD_PASSWORDS.iter().filter(|(new, old)| set(old) && !set(new));
+        OLD.iter().filter(|old| counts(old)).chain(passwords).map(|(_, old)| *old).collect()
     }
 
     /// The flag, if it was given, else the value of `key`, which then has to be a good one.

@@ -185,7 +185,13 @@ impl Registry for Marketplace {
             There::Other(what) => return Err(other(&entry_url, &what)),
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
-        sent.must_be_later(newest.as_ref())?;
+        if let Err(error) = sent.must_be_later(newest.as_ref()) {
+            // What a run has sent that was killed may have come between the two questions.
+            return match self.there(&sent, now, control)? {
+                There::Same => Ok(Registered::Already { url: entry_url.into() }),
+                _ => Err(error),
+            };
+        }
 
         let url = self.url(&[])?;
         let request = Request::new("POST", &url)

@@ -1,5 +1,6 @@
 //! The interface of every store.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -31,16 +32,26 @@ pub struct Object<'a> {
     pub sha256: &'a str,
 }
 
-/// How much of what is stored is read back before it gets its final name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How much of what is stored is read back before it gets its final name: the more, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verify {
+    /// Only its size.
+    None,
+    /// Its size and its last MiB.
+    Tail,
     /// All, unless the server itself proves a SHA-2 digest of what it stored.
     #[default]
     Full,
-    /// Its size and its last MiB.
-    Tail,
-    /// Only its size.
-    None,
+}
+
+impl fmt::Display for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verify::None => "none",
+            Verify::Tail => "tail",
+            Verify::Full => "full",
+        })
+    }
 }
 
 impl FromStr for Verify {
@@ -141,7 +152,8 @@ pub trait Target: Send + Sync {
     fn look(&self, object: &Object, control: &Control) -> Result<Found>;
 
     /// What [`Target::store`] would do, a line each: `PUT https://host/images/.x.part (1234 bytes)`.
-    /// The owner in the unfinished object's name is left open. Asks the server nothing; `found` is what [`Target::look`] said.
+    /// The owner in the unfinished object's name is left open: `…`. Asks the server nothing; `found`
+    /// is what [`Target::look`] said.
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String>;
 
     /// Stores the object: a temporary name, the bytes, the proof, the final name.

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use stratus::control::Control;
 use stratus::error::{Error, Kind};
 use stratus::publish::dav::DavTarget;
 use stratus::publish::http::{Retries, Transport};
-use stratus::publish::{Found, How, Stored, Target, Verify};
+use stratus::publish::{Found, How, Session, Stored, Target, Verify};
 
 use super::liar::{Ask, Liar, Lie, Store, honest, reply};
 use super::servers::PASSWORD;
-use super::targets::{KEEP, Kept, REPLACE, Sample, noise, watched};
+use super::targets::{KEEP, Kept, Others, REPLACE, Sample, noise, watched};
 use super::{transport, with_login};
 
 const NAME: &str = "x.img.gz";
@@ -434,6 +436,29 @@ fn a_move_takes_what_another_one_has_not_finished() {
         outcome.fails(&[Kind::Mismatch]);
         let left = outcome.liar.store.lock().unwrap().get(PATH).cloned();
         assert_eq!(left.is_some(), another);
+    }
+}
+
+/// Two that store the same object at the same time do not disturb each other, not even where they
+/// try the server.
+#[test]
+fn two_store_the_same_at_once() {
+    for round in 0..8 {
+        let liar = Liar::new(|_, _| None);
+        let sample = Sample::new(NAME, noise(round, LEN));
+        let store = |session: &mut dyn Session| {
+            let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap().with_pieces(100_000);
+            target.store(&sample.object(), KEEP, session, &Control::default()).unwrap()
+        };
+        let stored = thread::scope(|scope| {
+            let first = scope.spawn(|| store(&mut Kept::default()));
+            let second = scope.spawn(|| store(&mut Others::default()));
+            [first, second].map(|run| run.join().unwrap().already)
+        });
+        assert!(stored.contains(&false));
+        let left = liar.store.lock().unwrap();
+        assert_eq!(left.keys().collect::<Vec<_>>(), [PATH]);
+        assert!(left[PATH] == sample.bytes);
     }
 }
 

@@ -187,7 +187,8 @@ def check_rdf(root):
         for child in node:
             resource = False
             for name, value in child.attrib.items():
-                if name == "{%s}parseType" % RDF and value == "Resource":
+                # Without a prefix, too: entries that the original client deprecated have it so.
+                if name in ("parseType", "{%s}parseType" % RDF) and value == "Resource":
                     resource = True
                 elif not name.startswith("{%s}" % XML):
                     raise Refused("invalid metadata: unexpected attribute " + name)

@@ -214,6 +214,10 @@ pub(super) struct Place {
     #[arg(long)]
     pub(super) any_location: bool,
 
+    /// Offer an image again that was deprecated
+    #[arg(long)]
+    pub(super) reinstate: bool,
+
     /// How much of what is stored is read back: full (default), tail or none
     #[arg(long, value_name = "full|tail|none")]
     pub(super) verify: Option<crate::publish::Verify>,
@@ -346,7 +350,7 @@ pub(super) struct Transport {
     #[arg(long, value_name = "FILE")]
     pub(super) client_cert: Option<PathBuf>,
 
-    /// The user at the repository; the password is in ~/.netrc ($NETRC) or STRATUS_PASSWORD
+    /// The user at the server; the password is in ~/.netrc ($NETRC) or STRATUS_USER_PASSWORD
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
 }
@@ -359,7 +363,7 @@ password_command, email, signature, author, tag, type, kind, hypervisor,
 inbound_port, valid_days, retries, limit_upload, ca_file, client_cert, user, and
 all of stratus-convert's. The embedded market: [market] data and base_url, or
 STRATUS_MARKET_DATA and STRATUS_MARKET_BASE_URL. STRATUS_PASSWORD is the
-password of the endorser's key.
+password of the endorser's key; where no key is named, that of --user, too.
 
 Exit codes: as stratus-convert has them, and 69 a server is unavailable, 76 what
 is stored is not what was sent, 77 a server denies access.";

@@ -13,8 +13,7 @@ use crate::pipeline::publish::{self as pipeline, Answer, clock};
 pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let (registry, need) =
         place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
-    let now = clock()?;
-    let signer = signer(&args.signing, site, need, now, talk)?
+    let signer = signer(&args.signing, site, need, args.dry_run, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
     let (document, now) =

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::{self, Verified};
 use crate::metadata::{Manifest, validate};
 use crate::pipeline::publish::{self as pipeline, clock, inflate};
-use crate::pipeline::{record::Record, verify as record_verify};
+use crate::pipeline::verify as record_verify;
 
 pub(super) fn run(command: &Metadata, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     match command {
@@ -41,12 +41,6 @@ fn each(files: &[PathBuf], talk: Talk, work: impl Fn(&Path) -> Result<()>) -> Re
         }
     }
     Ok(if failed.is_empty() { 0 } else { Kind::SomeFailed.exit_code() })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    pipeline::read_manifest(path)?.ok_or_else(|| {
-        Error::new(Kind::Missing, "manifest-missing", "there is no such manifest").at(path)
-    })
 }
 
 /// Writes a manifest to `output`, or to standard output. What has this name is replaced if it is
@@ -78,6 +72,7 @@ fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8>
     let said = described(&args.describing, site)?;
     let mut manifest = said.manifest(&record, sha1)?;
     said.date(&mut manifest, clock()?)?;
+    args.location.iter().try_for_each(|location| pipeline::without_secret(location))?;
     manifest.locations = args.location.iter().cloned().collect();
     manifest.remarks().iter().for_each(|remark| talk.warn(remark));
     let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
@@ -100,22 +95,25 @@ fn written(output: &Path, manifest: &Manifest, talk: Talk) -> Result<u8> {
 }
 
 fn sign(args: &Sign, site: &Site, talk: Talk) -> Result<u8> {
-    let text = read(&args.file)?;
+    let text = pipeline::read_manifest(&args.file)?;
     let now = clock()?;
-    let signer = signer(&args.signing, site, Need::Marketplace, now, talk)?
+    let signer = signer(&args.signing, site, Need::Marketplace, false, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let text = std::str::from_utf8(&text).map_err(|_| {
         Error::new(Kind::Damaged, "xml-encoding", "the manifest is not UTF-8").at(&args.file)
     })?;
     let signed = pipeline::sign(text, &signer, now).map_err(|e| e.at(&args.file))?;
+    // Before anything is written: a manifest that contradicts itself is not to carry a signature.
+    let manifest = Manifest::from_xml(signed.as_bytes()).map_err(|e| e.at(&args.file))?;
+    manifest.identifier()?;
     let own = args.output.is_none();
     let output = args.output.clone().unwrap_or_else(|| args.file.clone());
     write(&output, &signed, own, args.force)?;
-    written(&output, &Manifest::from_xml(signed.as_bytes())?, talk)
+    written(&output, &manifest, talk)
 }
 
 fn validate_one(path: &Path, talk: Talk) -> Result<()> {
-    let report = validate::validate(&read(path)?, clock()?);
+    let report = validate::validate(&pipeline::read_manifest(path)?, clock()?);
     talk.result_json(&json!({
         "schema": 1,
         "validate": { "path": path.to_string_lossy(), "report": report.to_json() },
@@ -140,7 +138,8 @@ fn validate_one(path: &Path, talk: Talk) -> Result<()> {
 
 fn show(args: &Files, talk: Talk) -> Result<u8> {
     each(&args.files, talk, |path| {
-        let manifest = Manifest::from_xml(&read(path)?).map_err(|e| e.at(path))?;
+        let manifest =
+            Manifest::from_xml(&pipeline::read_manifest(path)?).map_err(|e| e.at(path))?;
         talk.result_json(&json!({
             "schema": 1,
             "manifest": manifest.to_json(),
@@ -156,7 +155,8 @@ fn show(args: &Files, talk: Talk) -> Result<u8> {
 /// what the signature covers.
 fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let refused = |e: Error| e.with_kind(Kind::Mismatch).at(&args.file);
-    let verified = signature::verify(&read(&args.file)?, clock()?).map_err(refused)?;
+    let verified =
+        signature::verify(&pipeline::read_manifest(&args.file)?, clock()?).map_err(refused)?;
     let manifest = Manifest::from_xml(&verified.octets).map_err(refused)?;
     for warning in &verified.warnings {
         talk.warn(&warning.message);
@@ -169,7 +169,10 @@ fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u
             .map_err(|e| Error::io("image-missing", "cannot read the image", &args.image, e))?;
         inflate::compare(file, &manifest, control).map_err(|e| e.at(&args.image))?;
     }
-    let Verified { email, subject, .. } = &verified;
+    let Verified { email, subject, issuer, certificate, .. } = &verified;
+    // Anybody can write a name into a certificate of their own: what tells it apart is its digest.
+    let digest = crate::digest::sha256(certificate.der());
+    let own = if subject == issuer { "self-signed" } else { "issued by another" };
     let identifier = manifest.identifier()?;
     talk.result_json(&json!({
         "schema": 1,
@@ -179,13 +182,18 @@ fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u
             "identifier": identifier,
             "bytes": manifest.bytes,
             "checksums": manifest.checksums,
-            "endorser": { "email": email, "subject": subject },
+            "endorser": {
+                "email": email,
+                "subject": subject,
+                "issuer": issuer,
+                "certificate_sha256": digest,
+            },
             "signature": verified.signature_method,
         },
     }))?;
     let sums: Vec<String> = manifest.checksums.keys().map(ToString::to_string).collect();
     talk.result(&format!(
-        "{}: verified\n  identifier  {identifier}\n  endorser    {} ({})\n  compared    {} bytes, {}\n",
+        "{}: verified\n  identifier  {identifier}\n  endorser    {} ({})\n  certificate sha256 {digest}, {own}\n  compared    {} bytes, {}\n",
         printable(&image),
         printable(email),
         printable(subject),
@@ -193,11 +201,4 @@ fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u
         sums.join(", ")
     ))?;
     Ok(0)
-}
-
-/// The record beside an image, if it is one of ours.
-pub(super) fn record_beside(image: &Path) -> Option<Record> {
-    let mut name = image.as_os_str().to_owned();
-    name.push(".json");
-    Record::read(Path::new(&name)).ok()
 }

@@ -18,6 +18,7 @@ mod secret;
 mod signer;
 mod words;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use super::{program, signals};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::publish::{Publication, Said, Signer, clock};
+use crate::pipeline::record::Record;
 use crate::pipeline::{self, Job, Status};
 
 /// The program.
@@ -61,7 +63,24 @@ impl Args {
     }
 }
 
+impl Args {
+    /// The options of signing of whichever command it is.
+    fn signing(&self) -> Option<&args::Signing> {
+        match &self.command {
+            None => Some(&self.signing),
+            Some(Command::Deprecate(args)) => Some(&args.signing),
+            _ => None,
+        }
+    }
+}
+
 fn run(args: Args, site: &Site, talk: Talk) -> Result<u8> {
+    let mut site = site.clone();
+    if let Some(signing) = args.signing() {
+        site.typed("p12_cert", signing.p12_cert.as_deref());
+        site.typed("key", signing.key.as_deref());
+    }
+    let site = &site;
     let form = site.or(args.talking().progress, "progress")?.unwrap_or(ProgressForm::Auto);
     let progress = Arc::new(Progress::new(form, talk));
     let control = Control { progress: Box::new(progress.clone()), ..Control::default() };
@@ -93,9 +112,8 @@ fn publish_all(
     talk: Talk,
 ) -> Result<u8> {
     let items = items(args, site)?;
-    let now = clock()?;
     let places = Places::settle(&args.place, &args.transport, site, control)?;
-    let signer = signer::signer(&args.signing, site, places.need(), now, talk)?;
+    let signer = signer::signer(&args.signing, site, places.need(), args.dry_run, talk)?;
     places.tell(talk);
     let mut failed = None;
     for item in &items {
@@ -115,14 +133,21 @@ fn publish_all(
 }
 
 fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
+    if args.inputs.len() > 1 && args.place.location.is_some() {
+        return Err(Error::new(Kind::Usage, "usage", "several images cannot have one --location"));
+    }
     if settings::is_stdout(args.shape.output.as_deref())
         || args.inputs.iter().any(|input| input.as_os_str() == "-")
     {
         return Err(Error::new(Kind::Usage, "usage", "what is published has to be a file")
             .remedy("write it to a file first"));
     }
-    let disks: Vec<PathBuf> =
-        args.inputs.iter().filter(|input| !is_image(input)).cloned().collect();
+    let mut disks = Vec::new();
+    for input in &args.inputs {
+        if !is_image(input)? {
+            disks.push(input.clone());
+        }
+    }
     let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
     settings::refuse_same_outputs(&jobs)?;
     jobs.iter_mut().for_each(|job| job.remember = true);
@@ -133,9 +158,23 @@ fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
     Ok(args.inputs.iter().map(item).collect())
 }
 
-/// Whether `input` is an image of ours: its record lies beside it.
-fn is_image(input: &Path) -> bool {
-    metadata::record_beside(input).is_some()
+/// Whether `input` is an image of ours: its record lies beside it. What begins like a record and is
+/// none any more is not passed over: the image would be taken for a disk and prepared again.
+fn is_image(input: &Path) -> Result<bool> {
+    let mut name = input.as_os_str().to_owned();
+    name.push(".json");
+    let name = PathBuf::from(name);
+    match Record::read(&name) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == Kind::Missing => Ok(false),
+        Err(error) => {
+            let mut start = [0; 256];
+            let len = std::fs::File::open(&name).and_then(|mut file| file.read(&mut start));
+            let start = &start[..len.unwrap_or(0)];
+            let ours = start.windows(8).any(|word| word == b"\"schema\"");
+            if ours { Err(error) } else { Ok(false) }
+        }
+    }
 }
 
 fn publish_one(
@@ -228,6 +267,7 @@ fn publication<'a>(
         reach: places.reach.clone(),
         verify: places.verify,
         force: args.shape.force,
+        reinstate: args.place.reinstate,
         restart: args.shape.restart,
         clock,
     })

@@ -70,9 +70,10 @@ impl Embedded {
     }
 }
 
+/// The text is not repeated in the error: there may be a password in it.
 fn url(text: &str, what: &str) -> Result<Url> {
     Url::parse(text)
-        .map_err(|e| Error::new(Kind::Usage, "url", format!("{what}: '{text}' is not a URL: {e}")))
+        .map_err(|e| Error::new(Kind::Usage, "url", format!("{what} is not a URL: {e}")))
 }
 
 fn is_http(text: &str) -> bool {
@@ -155,7 +156,7 @@ pub(super) fn registry(
     match site.or(given, "marketplace")? {
         None => Ok((Embedded::settle(site)?.registry()?, Need::Embedded)),
         Some(url) => {
-            let transport = transport(options, site, None, control)?;
+            let transport = transport(options, site, Some(&url), control)?;
             Ok((Box::new(Marketplace::new(&url, Client::new(&transport)?)?), Need::Marketplace))
         }
     }
@@ -184,11 +185,11 @@ fn target(text: &str, transport: &Transport, control: &Control) -> Result<Box<dy
     Ok(Box::new(Directory::new(Path::new(text))?))
 }
 
-/// The way to servers.
+/// The way to servers. The login of `--user` is for `place`, and for no other.
 fn transport(
     options: &Options,
     site: &Site,
-    repository: Option<&str>,
+    place: Option<&str>,
     control: &Control,
 ) -> Result<Transport> {
     let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
@@ -209,17 +210,23 @@ fn transport(
         transport.credentials.read_netrc(&netrc)?;
     }
     let user: Option<String> = site.or(options.user.clone(), "user")?;
-    if let (Some(user), Some(repository)) = (user, repository.filter(|text| is_http(text))) {
-        let (url, _) = without_user(url(repository, "--repository")?);
-        let login = login(&user, &url, &transport, control)?;
+    if let (Some(user), Some(place)) = (user, place.filter(|text| is_http(text))) {
+        let (url, _) = without_user(url(place, "the address")?);
+        let login = login(&user, &url, &transport, site, control)?;
         transport.credentials.add(&url, login);
     }
     Ok(transport)
 }
 
-/// The login of `user`: with the password behind a colon, that of netrc, of `STRATUS_PASSWORD`, of
-/// the old variable, or of the terminal.
-fn login(user: &str, url: &Url, transport: &Transport, control: &Control) -> Result<Login> {
+/// The login of `user`: with the password behind a colon, that of netrc, of a variable, or of the
+/// terminal.
+fn login(
+    user: &str,
+    url: &Url,
+    transport: &Transport,
+    site: &Site,
+    control: &Control,
+) -> Result<Login> {
     let with = |user: &str, password: String| Login {
         user: user.to_owned(),
         password: Secret::new(password),
@@ -232,7 +239,13 @@ fn login(user: &str, url: &Url, transport: &Transport, control: &Control) -> Res
     if let Some(known) = transport.credentials.find(url).filter(|login| login.user == user) {
         return Ok(known);
     }
-    for variable in ["STRATUS_PASSWORD", "STRATUSLAB_APPREPO_PASSWORD"] {
+    let mut variables = vec!["STRATUS_USER_PASSWORD", "STRATUS_PASSWORD"];
+    // It is the password of the endorser's key, where one is named: no server is to see that.
+    if site.names_a_key() {
+        variables.pop();
+    }
+    variables.push("STRATUSLAB_APPREPO_PASSWORD");
+    for variable in variables {
         if let Some(password) = secret::variable(variable)? {
             return Ok(with(user, password));
         }
@@ -243,7 +256,7 @@ fn login(user: &str, url: &Url, transport: &Transport, control: &Control) -> Res
         None => {
             let message = format!("there is no password for the user {user} at {host}");
             Err(Error::new(Kind::Permission, "no-password", message)
-                .remedy("put it into ~/.netrc (chmod 600), or into STRATUS_PASSWORD"))
+                .remedy("put it into ~/.netrc (chmod 600), or into STRATUS_USER_PASSWORD"))
         }
     }
 }
@@ -259,7 +272,7 @@ pub(super) fn compare_url(
     manifest: &Manifest,
     control: &Control,
 ) -> Result<()> {
-    let transport = transport(options, site, None, control)?;
+    let transport = transport(options, site, Some(text), control)?;
     let url = url(text, "the image")?;
     let client = Client::new(&transport)?;
     let (push, pull) = inflate::pipe();

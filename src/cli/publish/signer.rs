@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::cannot_create;
 use crate::metadata::keys::{self, Endorser};
 use crate::metadata::signature::Profile;
-use crate::pipeline::publish::Signer;
+use crate::pipeline::publish::{Signer, clock};
 
 /// No key file is larger.
 const MAX_KEY: u64 = 1 << 20;
@@ -39,16 +39,22 @@ pub(super) fn signer(
     options: &Signing,
     site: &Site,
     need: Need,
-    now: u64,
+    dry: bool,
     talk: Talk,
 ) -> Result<Option<Signer>> {
-    let Some(endorser) = endorser(options, site, need, now, talk)? else { return Ok(None) };
+    let now = clock()?;
+    let Some(endorser) = endorser(options, site, need, dry, now, talk)? else { return Ok(None) };
     let default = match need {
         Need::Embedded => Profile::Modern,
         Need::Marketplace | Need::None => Profile::Stratuslab,
     };
     let profile = site.or(options.signature, "signature")?.unwrap_or(default);
     let email = site.or(options.email.clone(), "email")?;
+    if let (Some(own), Some(said)) = (endorser.email(), &email)
+        && own != said
+    {
+        talk.warn(&format!("the certificate is of {own}: that counts, and not {said}"));
+    }
     for warning in endorser.warnings() {
         talk.warn(&format!("the endorser's key: {}", warning.message));
     }
@@ -64,6 +70,7 @@ fn endorser(
     options: &Signing,
     site: &Site,
     need: Need,
+    dry: bool,
     now: u64,
     talk: Talk,
 ) -> Result<Option<Endorser>> {
@@ -71,10 +78,11 @@ fn endorser(
         Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
     };
     // What was typed counts before what a site has set, whichever of the two kinds it is.
-    if options.key.is_some() {
-        return pem(options, options.key.as_deref(), path(&options.cert, "cert")?, site).map(Some);
-    }
-    if let Some(p12) = path(&options.p12_cert, "p12_cert")? {
+    let rank = |typed: bool, key| if typed { Some(0) } else { site.rank(key) };
+    let (p12, key) =
+        (rank(options.p12_cert.is_some(), "p12_cert"), rank(options.key.is_some(), "key"));
+    let p12_counts = p12.is_some_and(|p12| key.is_none_or(|key| p12 <= key));
+    if let (Some(p12), true) = (path(&options.p12_cert, "p12_cert")?, p12_counts) {
         return p12_file(options, &p12, site).map(Some);
     }
     if let Some(key) = path(&options.key, "key")? {
@@ -82,7 +90,7 @@ fn endorser(
     }
     match need {
         Need::None => Ok(None),
-        Need::Embedded => own(options, site, now, talk).map(Some),
+        Need::Embedded => own(options, site, dry, now, talk).map(Some),
         Need::Marketplace => usual(options, site, talk).map(Some),
     }
 }
@@ -147,11 +155,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The key of this user, `endorser.pem`: made if it is not there yet.
-fn own(options: &Signing, site: &Site, now: u64, talk: Talk) -> Result<Endorser> {
+/// The key of this user, `endorser.pem`: made if it is not there yet, in a dry run in memory only.
+fn own(options: &Signing, site: &Site, dry: bool, now: u64, talk: Talk) -> Result<Endorser> {
     let path = own_path()?;
     if !path.exists() {
-        make_own(&path, options, site, now)?;
+        let endorser = new_key(options, site, now)?;
+        if dry {
+            talk.note(&format!("would make a key to sign with, {}", path.display()));
+            return Ok(endorser);
+        }
+        make_own(&path, &endorser)?;
         talk.note(&format!(
             "made a key to sign with, {}: keep it, others know your images by it",
             path.display()
@@ -196,13 +209,16 @@ fn usual(options: &Signing, site: &Site, talk: Talk) -> Result<Endorser> {
         .remedy("name one with --p12-cert or --key, or make one with stratus-publish keygen"))
 }
 
-/// Makes a key in the name of the user of this machine. Two runs at once make one key: whoever comes
-/// second takes the first one's.
-fn make_own(path: &Path, options: &Signing, site: &Site, now: u64) -> Result<()> {
+/// A key in the name of the user of this machine.
+fn new_key(options: &Signing, site: &Site, now: u64) -> Result<Endorser> {
     let email = site.or(options.email.clone(), "email")?;
     let email = email.unwrap_or_else(|| format!("{}@{}", user(), host()));
     let name = email.split('@').next().unwrap_or_default().to_owned();
-    let endorser = keys::generate(&name, &email, OWN_DAYS, keys::DEFAULT_BITS, now)?;
+    keys::generate(&name, &email, OWN_DAYS, keys::DEFAULT_BITS, now)
+}
+
+/// Two runs at once make one key: whoever comes second takes the first one's.
+fn make_own(path: &Path, endorser: &Endorser) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| cannot_create(folder, e))?;
     write_key(path, endorser.to_pem()?.as_bytes(), false).map(drop)

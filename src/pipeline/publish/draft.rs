@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::names::Names;
+use super::dry::UNKNOWN_IDENTIFIER;
+use super::local::{self, MAX_MANIFEST};
+use super::names::{Names, manifest_beside};
 use super::{Publication, Reach, Signer};
 use crate::control::Control;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::signature::{self, Verified};
 use crate::metadata::{Manifest, date, validate};
+use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::publish::locations;
+use crate::publish::registry::{Entry, Registry};
 
 /// Seconds that a signature waits to be later than the newest entry: dates have no fractions, and
 /// two entries of one second would be one.
@@ -48,69 +52,110 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The draft for an image with this record; `sha1` is the raw image's.
+    /// The draft for the image at `place` with this record; `sha1` is the raw image's.
     ///
     /// # Errors
     /// Those of asking the repository for its scheme of names, and of what is said.
     pub fn new(
         publication: &Publication,
+        place: &Place,
         record: &Record,
         sha1: &str,
         control: &Control,
     ) -> Result<Self> {
         let Publication { said, target, naming, .. } = publication;
         let mut manifest = said.manifest(record, sha1)?;
-        let file = &record.file.path;
-        let names = Names::new(*target, *naming, &manifest, file, control)?;
+        let names = Names::new(*target, *naming, &manifest, &place.name(), control)?;
         let stored_at = target.location(&names.image);
         let location = publication.location.clone().unwrap_or(stored_at);
+        without_secret(&location)?;
         manifest.locations = vec![location.clone()];
+        if let Some(file) = &mut manifest.file {
+            file.name = names.file().to_owned();
+        }
         Ok(Draft { manifest, names, location })
     }
 
-    /// Signs and validates for trial, and looks whether the registry would take it. `known` is when
-    /// an earlier run signed this very manifest. Returns when the registry's newest other entry of
-    /// the image was signed.
+    /// Signs and validates for trial, and looks at whatever could be in the way of the manifest: here,
+    /// beside the image, and in the registry. `known` is when an earlier run signed this very manifest.
+    /// Returns when the registry's newest other entry of the image was signed.
     ///
     /// # Errors
     /// What would be wrong after the upload.
     pub fn rehearse(
         &self,
         publication: &Publication,
+        place: &Place,
         known: Option<&str>,
         control: &Control,
     ) -> Result<Option<u64>> {
-        let Publication { signer: Some(signer), said, clock, reach, .. } = publication else {
-            return Ok(None);
+        let Some(signer) = publication.signer else {
+            return self.orphan(publication, control).map(|()| None);
         };
-        let now = clock()?;
+        let now = (publication.clock)()?;
         let mut manifest = self.manifest.clone();
-        said.date(&mut manifest, now)?;
+        publication.said.date(&mut manifest, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
         let (_, verified) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
         tell(&verified, control);
+        let identifier = manifest.identifier()?;
+        let of = (identifier != UNKNOWN_IDENTIFIER).then_some((&*identifier, &*verified.email));
+        local::check(&manifest_beside(&place.image), of, publication.force)?;
+        self.beside(publication, of, control)?;
         let Some(registry) = publication.registry else { return Ok(None) };
-        if let Reach::Of(marketplace) = reach {
+        if let Reach::Of(marketplace) = &publication.reach {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
-        let newest = registry.newest(&manifest.identifier()?, &verified.email, control)?;
+        let newest = registry.newest(&identifier, &verified.email, control)?;
         let Some(newest) = newest.filter(|newest| known != Some(&newest.created)) else {
             return Ok(None);
         };
-        let newest_at = date::epoch(&newest.created)?;
-        if newest_at > now.saturating_add(PATIENCE) {
-            let message = format!(
-                "{} has an entry of {} already, and this machine's clock says {}: a new one would be \
-                 taken for older",
-                registry.identity(),
-                newest.created,
-                date::text(now)
-            );
-            return Err(Error::new(Kind::Refused, "clock-behind", message)
-                .remedy("set the clock of this machine, or wait until it has passed that time"));
+        if !publication.reinstate {
+            let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
+            not_deprecated(registry, &entry, control)?;
         }
-        Ok(Some(newest_at))
+        let newest = date::epoch(&newest.created)?;
+        clock_is_not_behind(registry, newest, now)?;
+        Ok(Some(newest))
+    }
+
+    /// A manifest of something else, in the place where this one goes.
+    fn beside(
+        &self,
+        publication: &Publication,
+        of: Option<(&str, &str)>,
+        control: &Control,
+    ) -> Result<()> {
+        let (Some((identifier, email)), false) = (of, publication.force) else { return Ok(()) };
+        let name = &self.names.manifest;
+        match publication.target.fetch(name, MAX_MANIFEST, control)? {
+            Some(bytes) if !local::is_of(&bytes, identifier, email) => {
+                let message = format!(
+                    "{} is there, and is not a manifest of this image by this endorser",
+                    publication.target.location(name)
+                );
+                Err(Error::new(Kind::CannotCreate, "object-other", message)
+                    .remedy("use another version or name, or --force to replace it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Without a signer nobody says what the image is. What says it of another image would lie.
+    fn orphan(&self, publication: &Publication, control: &Control) -> Result<()> {
+        let name = &self.names.manifest;
+        let there = publication.target.fetch(name, MAX_MANIFEST, control)?;
+        let Some(other) = there.and_then(|bytes| Manifest::from_xml(&bytes).ok()) else {
+            return Ok(());
+        };
+        if other.identifier().ok() != self.manifest.identifier().ok() {
+            control.warn(format!(
+                "{} is the manifest of another image: publish with a key to replace it",
+                publication.target.location(name)
+            ));
+        }
+        Ok(())
     }
 
     /// SHA-256 over all that shapes the signed manifest, but for the time.
@@ -124,6 +169,49 @@ impl Draft {
         );
         Ok(sha256(text.as_bytes()))
     }
+}
+
+/// A user or password in a location would be signed and shown to everybody.
+///
+/// # Errors
+/// `Refused`, without the location.
+pub fn without_secret(location: &str) -> Result<()> {
+    let Ok(url) = url::Url::parse(location) else { return Ok(()) };
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(());
+    }
+    let message = "there is a user or a password in the location, which everybody would see";
+    Err(Error::new(Kind::Refused, "location-refused", message)
+        .remedy("give the URL without them with --location"))
+}
+
+/// The newest entry does not take the image back.
+fn not_deprecated(registry: &dyn Registry, entry: &Entry, control: &Control) -> Result<()> {
+    let document = registry.fetch(entry, control)?;
+    let manifest = document.and_then(|bytes| Manifest::from_xml(&bytes).ok());
+    let Some(reason) = manifest.and_then(|manifest| manifest.deprecated) else { return Ok(()) };
+    let message = format!(
+        "{} has an entry of {} that takes this image back: {reason}",
+        registry.identity(),
+        entry.created()
+    );
+    Err(Error::new(Kind::Refused, "image-deprecated", message)
+        .remedy("publish a better image; --reinstate offers this one again"))
+}
+
+fn clock_is_not_behind(registry: &dyn Registry, newest: u64, now: u64) -> Result<()> {
+    if newest <= now.saturating_add(PATIENCE) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has an entry of {} already, and this machine's clock says {}: a new one would be taken \
+         for older",
+        registry.identity(),
+        date::text(newest),
+        date::text(now)
+    );
+    Err(Error::new(Kind::Refused, "clock-behind", message)
+        .remedy("set the clock of this machine, or wait until it has passed that time"))
 }
 
 /// What is not good about the endorser: an expired certificate, say. SHA-1 is not told here: whoever

@@ -2,12 +2,14 @@
 //! send.
 
 use super::draft::{Draft, sign_and_validate};
+use super::memory::Memory;
+use super::stages::Run;
 use super::{Publication, Signer};
 use crate::control::{Control, Silent};
-use crate::digest::sha256;
+use crate::digest::sha256 as digest;
 use crate::disk::Disk;
-use crate::error::Result;
-use crate::metadata::Manifest;
+use crate::error::{Error, Kind, Result};
+use crate::metadata::date;
 use crate::pipeline::lock::Lock;
 use crate::pipeline::place::Place;
 use crate::pipeline::record::{ImageFile, RawImage, Record, SCHEMA, Source};
@@ -25,7 +27,7 @@ pub struct Steps {
 const UNKNOWN_SHA1: &str = "0000000000000000000000000000000000000000";
 const UNKNOWN_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// The identifier of [`UNKNOWN_SHA1`].
-const UNKNOWN_IDENTIFIER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA";
+pub const UNKNOWN_IDENTIFIER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// What publishing an image would do.
 ///
@@ -38,7 +40,7 @@ pub fn steps(publication: &Publication, control: &Control) -> Result<Steps> {
     let record = Record::read(&place.record)?;
     verify::file_matches(&place.image, &record, control)?;
     let sha1 = record.raw.digests.get("sha1").map_or(UNKNOWN_SHA1, String::as_str);
-    all(publication, &record, sha1, control)
+    all(publication, &place, &record, sha1, control)
 }
 
 /// What converting the disk of `job` and publishing the image would do. Digests are not known yet:
@@ -55,7 +57,7 @@ pub fn steps_before(
     let place = Place::new(&publication.image)?;
     let need = space::need(job, &opened.disk, 0)?;
     let record = provisional(job, opened, place.name(), need.about);
-    let mut steps = all(publication, &record, UNKNOWN_SHA1, control)?;
+    let mut steps = all(publication, &place, &record, UNKNOWN_SHA1, control)?;
     let about =
         format!("convert {} to {}, about {} bytes", job.input.display(), place.name(), need.about);
     steps.lines.insert(0, about);
@@ -74,10 +76,10 @@ pub fn rehearse_before(
     control: &Control,
 ) -> Result<()> {
     let silent = Control { stop: control.stop.clone(), progress: Box::new(Silent) };
-    let name = Place::new(&publication.image)?.name();
-    let record = provisional(job, opened, name, opened.disk.size());
-    let draft = Draft::new(publication, &record, UNKNOWN_SHA1, &silent)?;
-    draft.rehearse(publication, None, &silent).map(drop)
+    let place = Place::new(&publication.image)?;
+    let record = provisional(job, opened, place.name(), opened.disk.size());
+    let draft = Draft::new(publication, &place, &record, UNKNOWN_SHA1, &silent)?;
+    draft.rehearse(publication, &place, None, &silent).map(drop)
 }
 
 /// The record that an image would have, but for its digests.
@@ -108,9 +110,17 @@ fn provisional(job: &Job, opened: &Opened, name: String, bytes: u64) -> Record {
     }
 }
 
-fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control) -> Result<Steps> {
-    let draft = Draft::new(publication, record, sha1, control)?;
-    draft.rehearse(publication, None, control)?;
+fn all(
+    publication: &Publication,
+    place: &Place,
+    record: &Record,
+    sha1: &str,
+    control: &Control,
+) -> Result<Steps> {
+    let memory = Memory::look(place, publication.restart)?;
+    let mut run = Run { publication, place, control, memory, newest: None };
+    let draft = Draft::new(publication, place, record, sha1, control)?;
+    run.rehearse(&draft)?;
     let mut steps = Steps::default();
     let sha256 = record.file_sha256().unwrap_or(UNKNOWN_SHA256);
     let image = Object {
@@ -120,27 +130,48 @@ fn all(publication: &Publication, record: &Record, sha1: &str, control: &Control
         sha256,
     };
     steps.store(publication, &image, publication.force, control)?;
-    let name = draft.names.image.rsplit('/').next().unwrap_or_default();
-    let checksum = format!("{sha256}  {name}\n");
+    let checksum = format!("{sha256}  {}\n", draft.names.file());
     steps.store_text(publication, &draft.names.checksum, &checksum, control)?;
     if let Some(signer) = publication.signer {
-        let document = trial(publication, &draft.manifest, signer)?;
-        steps.store_text(publication, &draft.names.manifest, &document, control)?;
+        let Trial { document, at, signed } = run.trial(&draft, signer)?;
+        let name = &draft.names.manifest;
+        match signed {
+            true => steps.store_text(publication, name, &document, control)?,
+            false => steps.store_unsigned(publication, name, &document, control)?,
+        }
         if let Some(registry) = publication.registry {
-            let identifier = draft.manifest.identifier()?;
-            steps.lines.extend(registry.plan(&identifier, &signer.email()?));
+            let (identifier, email) = (draft.manifest.identifier()?, signer.email()?);
+            let known = run.memory.registered(&registry.identity(), &digest(document.as_bytes()));
+            match known.and_then(|answer| answer.url) {
+                Some(url) => steps.lines.push(format!("GET {url} (of {at}) and compare it")),
+                None => steps.lines.extend(registry.plan(&identifier, &email)),
+            }
         }
     }
     steps.lines = steps.lines.iter().map(|line| without_unknown(line)).collect();
     Ok(steps)
 }
 
-/// The document as it would be if it were signed now: its length is right, its dates are not.
-fn trial(publication: &Publication, manifest: &Manifest, signer: &Signer) -> Result<String> {
-    let mut manifest = manifest.clone();
-    let now = (publication.clock)()?;
-    publication.said.date(&mut manifest, now)?;
-    Ok(sign_and_validate(&manifest.to_xml()?, signer, now)?.0)
+/// A document as it would be: its length is right.
+struct Trial {
+    document: String,
+    /// Its date.
+    at: String,
+    /// Whether it is the one that an earlier run signed, and not one that is dated now for trial.
+    signed: bool,
+}
+
+impl Run<'_> {
+    fn trial(&self, draft: &Draft, signer: &Signer) -> Result<Trial> {
+        let Publication { said, clock, .. } = self.publication;
+        let now = clock()?;
+        let known = self.known(draft, signer, now)?;
+        let at = known.as_deref().map(date::epoch).transpose()?.unwrap_or(now);
+        let mut manifest = draft.manifest.clone();
+        said.date(&mut manifest, at)?;
+        let (document, _) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
+        Ok(Trial { document, at: date::text(at), signed: known.is_some() })
+    }
 }
 
 impl Steps {
@@ -156,11 +187,37 @@ impl Steps {
             UNKNOWN_SHA256 => Found::Nothing,
             _ => publication.target.look(object, control)?,
         };
-        let how = How { verify: publication.verify, replace };
-        self.lines.extend(publication.target.plan(object, how, found));
+        if found == Found::Other && !replace {
+            let message =
+                format!("something else is at {}", publication.target.location(object.name));
+            return Err(Error::new(Kind::CannotCreate, "object-other", message)
+                .remedy("use another version or name, or --force to replace it"));
+        }
+        self.plan(publication, object, replace, found);
         Ok(())
     }
 
+    fn plan(&mut self, publication: &Publication, object: &Object, replace: bool, found: Found) {
+        let how = How { verify: publication.verify, replace };
+        self.lines.extend(publication.target.plan(object, how, found));
+    }
+
+    /// A manifest whose digest is not known before it is signed.
+    fn store_unsigned(
+        &mut self,
+        publication: &Publication,
+        name: &str,
+        trial: &str,
+        control: &Control,
+    ) -> Result<()> {
+        let content = Content::Bytes(trial.as_bytes());
+        let object = Object { name, content, bytes: trial.len() as u64, sha256: UNKNOWN_SHA256 };
+        let found = publication.target.look(&object, control)?;
+        self.plan(publication, &object, true, found);
+        Ok(())
+    }
+
+    /// A checksum or a manifest: the rehearsal has found that it may be replaced.
     fn store_text(
         &mut self,
         publication: &Publication,
@@ -168,7 +225,7 @@ impl Steps {
         text: &str,
         control: &Control,
     ) -> Result<()> {
-        let sha256 = sha256(text.as_bytes());
+        let sha256 = digest(text.as_bytes());
         let content = Content::Bytes(text.as_bytes());
         let object = Object { name, content, bytes: text.len() as u64, sha256: &sha256 };
         self.store(publication, &object, true, control)
@@ -181,4 +238,5 @@ fn without_unknown(line: &str) -> String {
         .replace(UNKNOWN_SHA1, "<sha1>")
         .replace(UNKNOWN_IDENTIFIER, "<identifier>")
         .replace(&format!(".{short}."), ".<16 digits of its sha256>.")
+        .replace(&format!("-probe-{short}"), "-probe-<16 digits of its sha256>")
 }

@@ -1,76 +1,98 @@
 //! The manifest's file beside the image.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::stages::MAX_MANIFEST;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, cannot_create, create_new, failed, open_regular, remove_if_there};
 use crate::metadata::Manifest;
 
-/// Reads a manifest's file: none if there is none.
+/// No manifest is larger: what the marketplace takes (`metadata.max.bytes`).
+pub const MAX_MANIFEST: u64 = 10_240_000;
+
+/// Reads a manifest that the user named. A link is followed, and it may be a pipe.
 ///
 /// # Errors
-/// `Io`; `Damaged` if it is larger than any manifest.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+/// `Missing`, `Io`; `Damaged` if it is larger than any manifest.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     let cannot = |e| Error::io("manifest-read", "cannot read the manifest", path, e);
-    let file = match open_regular(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(cannot(e)),
-    };
+    bounded(File::open(path).map_err(cannot)?, path)
+}
+
+fn bounded(file: File, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    file.take(MAX_MANIFEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::io("manifest-read", "cannot read the manifest", path, e))?;
     if bytes.len() as u64 > MAX_MANIFEST {
         let message = format!("this is larger than any manifest ({MAX_MANIFEST} bytes)");
         return Err(Error::new(Kind::Damaged, "manifest-large", message).at(path));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
-/// Writes the manifest of the image `identifier` to `path`, whole or not at all. An earlier manifest
-/// of this image is replaced, another file only with `force`.
+/// Whether this is a manifest of the image `identifier` that nobody but `email` has signed.
+pub fn is_of(bytes: &[u8], identifier: &str, email: &str) -> bool {
+    let Ok(manifest) = Manifest::from_xml(bytes) else { return false };
+    let endorser = manifest.endorsement.as_ref().map(|endorsement| endorsement.email.as_str());
+    endorser.is_none_or(|endorser| endorser == email)
+        && manifest.identifier().is_ok_and(|id| id == identifier)
+}
+
+/// Whether the manifest of an image may be written to `path`: nothing is there, or an earlier one of
+/// this image and endorser, or with `force` anything. `of` is their identifier and e-mail address; if
+/// the identifier is not known yet, any manifest may be the image's.
 ///
 /// # Errors
-/// `CannotCreate`, `Io`.
-pub fn write(path: &Path, document: &str, identifier: &str, force: bool) -> Result<()> {
-    let there = read(path)?;
-    if there.as_deref() == Some(document.as_bytes()) {
+/// `CannotCreate`; `Io`.
+pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool) -> Result<()> {
+    let in_the_way = |what: &str| {
+        Error::new(Kind::CannotCreate, "output-exists", what)
+            .at(path)
+            .remedy("move it away, or replace it with --force")
+    };
+    let file = match open_regular(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => return Err(in_the_way("something else than a file is in the manifest's way")),
+        Ok(_) if force => return Ok(()),
+        Ok(file) => file,
+    };
+    let bytes = bounded(file, path).unwrap_or_default();
+    let fits = match of {
+        Some((identifier, email)) => is_of(&bytes, identifier, email),
+        None => Manifest::from_xml(&bytes).is_ok(),
+    };
+    if fits {
         return Ok(());
     }
-    let is_of_image = |bytes: &[u8]| {
-        Manifest::from_xml(bytes)
-            .and_then(|manifest| manifest.identifier())
-            .is_ok_and(|id| id == identifier)
-    };
-    if !force && there.is_some_and(|bytes| !is_of_image(&bytes)) {
-        return Err(Error::new(
-            Kind::CannotCreate,
-            "output-exists",
-            "this exists, and is not a manifest of this image",
-        )
-        .at(path)
-        .remedy("move it away, or replace it with --force"));
-    }
-    replace(path, document.as_bytes())
+    Err(in_the_way("this is not a manifest of this image by this endorser, and has its name"))
 }
 
-/// Gives `path` these bytes, whole or not at all.
+/// Gives `path` these bytes, whole or not at all, by way of the unfinished file `part` on the same
+/// file system.
 ///
 /// # Errors
 /// `CannotCreate`, `Io`.
+pub fn write(path: &Path, bytes: &[u8], part: &Path) -> Result<()> {
+    // An earlier run of ours may have been killed here.
+    remove_if_there(part)?;
+    let mut file = create_new(part).map_err(|e| cannot_create(part, e))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(part, path))
+        .map_err(|e| failed("manifest-write", "cannot write the manifest", path, e))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    files::sync_folder(folder.unwrap_or(Path::new(".")))
+}
+
+/// [`write()`] by way of `.NAME.part` beside it.
+///
+/// # Errors
+/// Those of [`write()`].
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
-    let part = path.with_file_name(name);
-    // An earlier run of ours may have been killed here; nobody else makes such a name.
-    remove_if_there(&part)?;
-    let mut file = create_new(&part).map_err(|e| cannot_create(&part, e))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|e| failed("manifest-write", "cannot write the manifest", path, e))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    files::sync_folder(folder.unwrap_or(Path::new(".")))
+    write(path, bytes, &path.with_file_name(name))
 }

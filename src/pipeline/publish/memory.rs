@@ -17,7 +17,7 @@ use crate::pipeline::lines::{self, Lines};
 use crate::pipeline::place::{self, Place};
 use crate::pipeline::record::Record;
 use crate::publish::registry::Registered;
-use crate::publish::{Session, Stored};
+use crate::publish::{Session, Stored, Verify};
 
 /// Version of the form of these lines.
 const FORMAT: u32 = 1;
@@ -43,18 +43,19 @@ enum Line {
     Checked { state: String, sha1: String },
     /// An upload is so far.
     Session { key: Key, value: Value },
-    /// An object was proved at its place.
-    Stored { key: Key, url: String, proof: String },
+    /// An object was proved at its place, by reading so much of it back.
+    Stored { key: Key, verify: String, proof: String },
     /// A manifest with this content was signed as of `created`.
     Signed { content: String, created: String, valid: Option<String> },
     /// A registry has the document with this SHA-256, or waits for a confirmation of it.
     Registered { registry: String, document: String, url: Option<String>, pending: Option<String> },
 }
 
-/// What is remembered, open for more.
+/// What is remembered.
 #[derive(Debug)]
 pub struct Memory {
-    lines: Lines,
+    /// Open for more; none for a dry run.
+    lines: Option<Lines>,
     known: Vec<Line>,
     owner: String,
 }
@@ -70,14 +71,14 @@ impl Memory {
         let known = if restart { None } else { read(&path)? };
         if let Some((known, good)) = known {
             if !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT }) {
-                let lines = Lines::reopen(&path, good.len)?;
+                let lines = Some(Lines::reopen(&path, good.len)?);
                 return Ok(Memory { lines, known, owner: owner(&place.image) });
             }
             note(
                 "what is remembered of earlier publishing is damaged: everything is looked at anew",
             );
         }
-        let (lines, owner) = (Lines::create(&path)?, owner(&place.image));
+        let (lines, owner) = (Some(Lines::create(&path)?), owner(&place.image));
         let mut memory = Memory { lines, known: Vec::new(), owner };
         memory.add(Line::Begin { format: FORMAT })?;
         crate::files::sync_folder(&place.state)?;
@@ -85,8 +86,22 @@ impl Memory {
         Ok(memory)
     }
 
+    /// What is remembered, for a run that changes nothing.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn look(place: &Place, restart: bool) -> Result<Self> {
+        let known = if restart { None } else { read(&place.state.join("published"))? };
+        let good = known.filter(|(known, good)| {
+            !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT })
+        });
+        let known = good.map(|(known, _)| known).unwrap_or_default();
+        Ok(Memory { lines: None, known, owner: owner(&place.image) })
+    }
+
     fn add(&mut self, line: Line) -> Result<()> {
-        self.lines.append(&line)?;
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        lines.append(&line)?;
         // Of a session only the last word counts.
         if let Line::Session { key, .. } = &line {
             self.known.retain(|known| !matches!(known, Line::Session { key: k, .. } if k == key));
@@ -109,6 +124,9 @@ impl Memory {
 
     /// Remembers a check.
     pub fn set_checked(&mut self, state: String, sha1: String) -> Result<()> {
+        if self.checked(&state).as_ref() == Some(&sha1) {
+            return Ok(());
+        }
         self.add(Line::Checked { state, sha1 })
     }
 
@@ -117,17 +135,24 @@ impl Memory {
         Remembered { memory: self, key }
     }
 
-    /// What was stored as `key`: its URL.
-    pub fn stored(&self, key: &Key) -> Option<String> {
-        self.last(|line| match line {
-            Line::Stored { key: k, url, .. } if k == key => Some(url.clone()),
+    /// Whether `key` was the last that we stored under its name, and was proved by reading back as
+    /// much as `verify` asks for.
+    pub fn stored(&self, key: &Key, verify: Verify) -> bool {
+        let last = self.last(|line| match line {
+            Line::Stored { key: k, verify, .. }
+                if k.target == key.target && k.object == key.object =>
+            {
+                Some((k.sha256.clone(), verify.parse().unwrap_or(Verify::None)))
+            }
             _ => None,
-        })
+        });
+        last.is_some_and(|(sha256, proved)| sha256 == key.sha256 && proved >= verify)
     }
 
     /// Remembers an object that was proved at its place.
-    pub fn set_stored(&mut self, key: Key, stored: &Stored) -> Result<()> {
-        self.add(Line::Stored { key, url: stored.url.clone(), proof: stored.proof.clone() })
+    pub fn set_stored(&mut self, key: Key, verify: Verify, stored: &Stored) -> Result<()> {
+        let (verify, proof) = (verify.to_string(), stored.proof.clone());
+        self.add(Line::Stored { key, verify, proof })
     }
 
     /// When the manifest with this content was signed, and until when it says that it is valid.

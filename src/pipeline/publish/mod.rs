@@ -28,6 +28,7 @@ mod stages;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use draft::without_secret;
 pub use dry::{Steps, rehearse_before, steps, steps_before};
 pub use facts::{Said, VALID_DAYS};
 pub use local::{read as read_manifest, replace as write_manifest};
@@ -112,6 +113,8 @@ pub struct Publication<'a> {
     pub verify: Verify,
     /// Replace what is there.
     pub force: bool,
+    /// Offer an image again that was taken back.
+    pub reinstate: bool,
     /// Forget what earlier runs did.
     pub restart: bool,
     /// The clock: seconds since 1970, UTC. An upload takes its time; a signature says when it was
@@ -134,6 +137,7 @@ impl<'a> Publication<'a> {
             reach: Reach::Any,
             verify: Verify::Full,
             force: false,
+            reinstate: false,
             restart: false,
             clock,
         }

@@ -55,6 +55,13 @@ impl Names {
     }
 }
 
+impl Names {
+    /// The image's name without its folders.
+    pub fn file(&self) -> &str {
+        self.image.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 fn read(text: &[u8], target: &dyn Target) -> Result<Scheme> {
     let bad = |why: &str| {
         Error::new(Kind::Protocol, "repository-config", why.to_owned())

@@ -1,6 +1,7 @@
 //! Deprecation: a newer entry of the same endorser that says why the image must not be used.
 
-use super::{Answer, Signer, draft};
+use super::draft;
+use super::{Answer, Signer};
 use crate::control::Control;
 use crate::error::{Kind, Result};
 use crate::metadata::{date, identifier};

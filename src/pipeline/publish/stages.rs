@@ -3,21 +3,19 @@
 use std::path::PathBuf;
 
 use super::draft::{self, Draft, sign_and_validate};
+use super::local::{self, MAX_MANIFEST};
 use super::memory::{self, Answer, Key, Memory};
 use super::names::manifest_beside;
 use super::{Publication, Signer};
 use crate::control::Control;
 use crate::digest::{Algorithm, sha256};
 use crate::error::Result;
-use crate::metadata::{Manifest, date};
+use crate::metadata::date;
 use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::pipeline::verify;
 use crate::publish::registry::{Entry, Registered};
-use crate::publish::{Content, Found, How, Object, Stored};
-
-/// No manifest is larger: what the marketplace takes (`metadata.max.bytes`).
-pub const MAX_MANIFEST: u64 = 10_240_000;
+use crate::publish::{Content, Found, How, Object, Stored, Verify};
 
 /// A run.
 pub struct Run<'a> {
@@ -57,9 +55,14 @@ impl Run<'_> {
         let path = &self.place.image;
         let record = Record::read(&self.place.record)?;
         let state = memory::state(path, &record)?;
-        let sha1 = match (self.memory.checked(&state), record.raw.digests.get("sha1")) {
+        let known = self.memory.checked(&state);
+        let sha1 = match (known, record.raw.digests.get("sha1")) {
             (Some(sha1), _) => sha1,
-            (None, Some(sha1)) if self.publication.fresh => sha1.clone(),
+            // It was hashed while it was made; now it is read back.
+            (None, Some(sha1)) if self.publication.fresh => {
+                verify::file_matches(path, &record, self.control)?;
+                sha1.clone()
+            }
             _ => {
                 let (_, digests) =
                     verify::verify_and_digest(path, &[Algorithm::Sha1], self.control)?;
@@ -76,7 +79,7 @@ impl Run<'_> {
 
     /// Everything that is known before the upload.
     pub fn draft(&self, image: &Image) -> Result<Draft> {
-        Draft::new(self.publication, &image.record, &image.sha1, self.control)
+        Draft::new(self.publication, self.place, &image.record, &image.sha1, self.control)
     }
 
     /// Signs and validates for trial, and asks the registry whether it will take the manifest: a
@@ -88,7 +91,8 @@ impl Run<'_> {
             None => None,
         };
         let known = known.map(|(created, _)| created);
-        self.newest = draft.rehearse(self.publication, known.as_deref(), self.control)?;
+        let publication = self.publication;
+        self.newest = draft.rehearse(publication, self.place, known.as_deref(), self.control)?;
         Ok(())
     }
 
@@ -99,8 +103,7 @@ impl Run<'_> {
         let bytes = image.record.file.bytes;
         let object = Object { name: &draft.names.image, content, bytes, sha256: &image.sha256 };
         let stored = self.store(&object, self.publication.force)?;
-        let name = draft.names.image.rsplit('/').next().unwrap_or_default();
-        let text = format!("{}  {name}\n", image.sha256);
+        let text = format!("{}  {}\n", image.sha256, draft.names.file());
         // It tells of the image that was just proved: whatever else it told was wrong.
         self.store_text(&draft.names.checksum, &text, true)?;
         Ok(stored)
@@ -114,23 +117,43 @@ impl Run<'_> {
     }
 
     fn store(&mut self, object: &Object, replace: bool) -> Result<Stored> {
-        let Publication { target, verify, .. } = self.publication;
+        let Publication { target, verify, .. } = *self.publication;
         let key = Key {
             target: target.identity(),
             object: object.name.to_owned(),
             sha256: object.sha256.to_owned(),
         };
-        if let Some(url) = self.memory.stored(&key)
+        // What is small is compared anew.
+        let large = matches!(object.content, Content::File(_));
+        if large
+            && self.memory.stored(&key, verify)
             && target.look(object, self.control)? == Found::Perhaps
         {
-            let proof = "proved by an earlier run, still there with this size".to_owned();
-            return Ok(Stored { url, already: true, proof });
+            let proof =
+                "proved by an earlier run; its size and last MiB are as they were".to_owned();
+            return Ok(Stored { url: target.location(object.name), already: true, proof });
         }
-        let how = How { verify: *verify, replace };
+        let how = How { verify, replace };
         let stored =
             target.store(object, how, &mut self.memory.session(key.clone()), self.control)?;
-        self.memory.set_stored(key, &stored)?;
+        // What was there already was read back as a whole.
+        let verify = if stored.already { Verify::Full } else { verify };
+        if !self.memory.stored(&key, verify) {
+            self.memory.set_stored(key, verify, &stored)?;
+        }
         Ok(stored)
+    }
+
+    /// When an earlier run signed this very manifest, if that signature is still good at `now`.
+    pub fn known(&self, draft: &Draft, signer: &Signer, now: u64) -> Result<Option<String>> {
+        let content = draft.content(signer, self.publication.said.valid_days)?;
+        let Some((created, valid)) = self.memory.signed(&content) else { return Ok(None) };
+        let valid = valid.map(|valid| date::epoch(&valid)).transpose()?;
+        let at = date::epoch(&created)?;
+        // Behind a newer entry nobody would see it.
+        let good =
+            valid.is_some_and(|valid| valid > now) && self.newest.is_none_or(|newest| newest < at);
+        Ok(good.then_some(created))
     }
 
     /// Signs the manifest; the one that an earlier run signed is taken as long as it says the same
@@ -139,12 +162,9 @@ impl Run<'_> {
         let Publication { said, clock, force, .. } = self.publication;
         let now = clock()?;
         let content = draft.content(signer, said.valid_days)?;
-        let known = self.memory.signed(&content).filter(|(_, valid)| {
-            let valid = valid.as_deref().and_then(|valid| date::epoch(valid).ok());
-            valid.is_some_and(|valid| valid > now)
-        });
+        let known = self.known(draft, signer, now)?;
         let at = match &known {
-            Some((created, _)) => date::epoch(created)?,
+            Some(created) => date::epoch(created)?,
             None => draft::later_than(self.newest, *clock, self.control)?,
         };
         let mut manifest = draft.manifest.clone();
@@ -156,22 +176,21 @@ impl Run<'_> {
         }
         let path = manifest_beside(&self.place.image);
         let identifier = manifest.identifier()?;
-        super::local::write(&path, &document, &identifier, *force)?;
+        let email = verified.email;
+        local::check(&path, Some((&identifier, &email)), *force)?;
+        local::write(&path, document.as_bytes(), &self.place.state.join("manifest.part"))?;
         let sha256 = sha256(document.as_bytes());
         let algorithms = format!("{}, {}", verified.signature_method, verified.digest_method);
-        let email = verified.email;
         Ok(Signed { document, sha256, path, identifier, email, created, valid, algorithms })
     }
 
-    /// Stores the manifest beside the image. An earlier manifest of the same image is replaced.
+    /// Stores the manifest beside the image. An earlier manifest of the same image and endorser is
+    /// replaced.
     pub fn store_manifest(&mut self, draft: &Draft, signed: &Signed) -> Result<Stored> {
         let name = &draft.names.manifest;
-        let same_image = || -> Result<bool> {
-            let there = self.publication.target.fetch(name, MAX_MANIFEST, self.control)?;
-            let there = there.and_then(|bytes| Manifest::from_xml(&bytes).ok());
-            Ok(there.and_then(|m| m.identifier().ok()).is_some_and(|id| id == signed.identifier))
-        };
-        let replace = self.publication.force || same_image()?;
+        let there = self.publication.target.fetch(name, MAX_MANIFEST, self.control)?;
+        let ours = |bytes: &[u8]| local::is_of(bytes, &signed.identifier, &signed.email);
+        let replace = self.publication.force || there.as_deref().is_some_and(ours);
         self.store_text(name, &signed.document, replace)
     }
 

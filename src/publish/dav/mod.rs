@@ -97,15 +97,16 @@ impl DavTarget {
         })
     }
 
-    fn part(last: &Url, object: &Object, session: &dyn Session) -> Result<Url> {
-        let name = name::unfinished(object, &session.owner());
+    fn part(last: &Url, object: &Object, owner: &str) -> Result<Url> {
+        let name = name::unfinished(object, owner);
         last.join(&format!("./{}", name::encoded(&name))).map_err(|_| {
             Error::new(Kind::Usage, "object-name", "the name cannot be a part of a URL")
         })
     }
 
     /// What the server can do in the collection of `last`, which is made if it is not there.
-    fn ability(&self, last: &Url, control: &Control) -> Result<Ability> {
+    fn ability(&self, upload: &Upload) -> Result<Ability> {
+        let Upload { object, owner, last, control, .. } = upload;
         let collection = last.join(".").map_err(|_| {
             Error::new(Kind::Internal, "dav-collection", "an object has no collection")
         })?;
@@ -115,7 +116,8 @@ impl DavTarget {
         }
         drop(known);
         requests::make_collections(&self.client, &collection, control)?;
-        let ability = probe::probe(&self.client, &collection, control)?;
+        let ability =
+            probe::probe(&self.client, &collection, probe::names(object, owner), control)?;
         let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(collection.into(), ability);
         Ok(ability)
@@ -175,20 +177,21 @@ impl Target for DavTarget {
             Found::Other if how.replace => vec![format!("replace what is at {last}")],
             Found::Other => return vec![format!("refuse: something else is at {last}")],
         };
+        let [first, second] = probe::names(object, "…");
         let piece = self.piece;
         plan.extend([
             format!("MKCOL {folder}/ (and above, where it is not there)"),
             format!(
-                "PUT, GET, MOVE and DELETE {folder}/.stratus-probe-… (three bytes, to learn what the \
-                 server can do)"
+                "PUT, GET, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see \
+                 what the server can do)"
             ),
-            format!("DELETE {part} (what an earlier run has left, unless it goes on there)"),
+            format!("DELETE {part} (what an earlier run may have left)"),
             format!("PUT {part} (empty, if the server takes pieces of {piece} bytes)"),
             format!("PUT {part} ({bytes} bytes)"),
             read,
             format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
             format!("GET {last} (its last MiB, to prove it again)"),
-            format!("or, if the server has no MOVE: PUT {last} ({bytes} bytes), and GET it"),
+            format!("PUT {last} (in place of all these, only at a server without MOVE)"),
         ]);
         plan
     }
@@ -202,11 +205,12 @@ impl Target for DavTarget {
     ) -> Result<Stored> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object, session)?;
+        let owner = name::plain_owner(&session.owner());
+        let part = DavTarget::part(&last, object, &owner)?;
         let local = Local::open(object)?;
         control.go_on("stopped before anything was sent")?;
         let ability = Ability::default();
-        let mut upload = Upload { object, local, last, part, ability, control };
+        let mut upload = Upload { object, owner, local, last, part, ability, control };
         let mine = is_of(session, object, Mode::Direct);
         let before = self.before(&upload, how.replace, mine)?;
         if before == Before::Same {
@@ -215,7 +219,7 @@ impl Target for DavTarget {
             let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
-        upload.ability = self.ability(&upload.last, control)?;
+        upload.ability = self.ability(&upload)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
         }
@@ -239,12 +243,13 @@ impl Target for DavTarget {
     fn discard(&self, object: &Object, session: &dyn Session, control: &Control) -> Result<()> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object, session)?;
+        let owner = name::plain_owner(&session.owner());
+        let part = DavTarget::part(&last, object, &owner)?;
         requests::remove(&self.client, &part, control)?;
         if is_of(session, object, Mode::Direct) {
             let local = Local::open(object)?;
             let ability = Ability::default();
-            let upload = Upload { object, local, last, part, ability, control };
+            let upload = Upload { object, owner, local, last, part, ability, control };
             self.remove_fragment(&upload)?;
         }
         Ok(())

@@ -8,6 +8,7 @@ use url::Url;
 use super::requests::{There, look, move_once, remove};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
+use crate::publish::Object;
 use crate::publish::http::{Body, Client, Request, shown};
 
 /// What the server can do.
@@ -19,18 +20,20 @@ pub(super) struct Ability {
     pub(super) moves: bool,
 }
 
-/// Tries it. This is also the cheap request that asks for the login before long ones.
-pub(super) fn probe(client: &Client, collection: &Url, control: &Control) -> Result<Ability> {
-    let at = |name: String| {
-        collection.join(&name).map_err(|_| {
+/// Tries it with these names. This is also the cheap request that asks for the login before long
+/// ones.
+pub(super) fn probe(
+    client: &Client,
+    collection: &Url,
+    [first, second]: [String; 2],
+    control: &Control,
+) -> Result<Ability> {
+    let at = |name: &str| {
+        collection.join(&format!("./{name}")).map_err(|_| {
             Error::new(Kind::Internal, "dav-probe", "a probe has no name in the collection")
         })
     };
-    let number = fastrand::u64(..);
-    let (first, second) = (
-        at(format!(".stratus-probe-{number:016x}"))?,
-        at(format!(".stratus-probe-{number:016x}.b"))?,
-    );
+    let (first, second) = (at(&first)?, at(&second)?);
     let tried = (|| {
         let appends = appends(client, &first, control)?;
         let moves = moves(client, &first, &second, control)?;
@@ -41,6 +44,13 @@ pub(super) fn probe(client: &Client, collection: &Url, control: &Control) -> Res
         control.warn(format!("a probe of three bytes stays behind: {error}"));
     }
     tried
+}
+
+/// What the three bytes are called, before and after a `MOVE`. A run that goes on where another one
+/// was killed uses the same names, so that nothing of it stays behind, and no others do.
+pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
+    let digits: String = object.sha256.chars().take(16).collect();
+    ["a", "b"].map(|end| format!(".stratus-probe-{digits}.{owner}.{end}"))
 }
 
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
@@ -70,7 +80,12 @@ fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
 }
 
 fn moves(client: &Client, first: &Url, second: &Url, control: &Control) -> Result<bool> {
-    let reply = move_once(client, (first, second), false, 0, control)?;
+    let mut reply = move_once(client, (first, second), false, 0, control)?;
+    if reply.status == 412 {
+        // A run that was killed has left it.
+        remove(client, second, control)?;
+        reply = move_once(client, (first, second), false, 0, control)?;
+    }
     if matches!(reply.status, 405 | 501) {
         control.warn(format!(
             "{} does not know MOVE: what is stored has its final name before it is proved",
