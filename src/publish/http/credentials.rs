@@ -6,6 +6,7 @@ use std::path::Path;
 use url::{Origin, Url};
 
 use super::netrc::Netrc;
+use super::repeats::decoded;
 use crate::error::Result;
 
 /// A text that is never shown.
@@ -68,7 +69,17 @@ impl Credentials {
         let given = self.given.iter().find(|(place, _)| *place == origin);
         given
             .map(|(_, login)| login.clone())
-            .or_else(|| self.netrc.as_ref()?.find(url.host_str()?).cloned())
+            .or_else(|| self.netrc.as_ref()?.find(url.host_str()?, None).cloned())
+    }
+
+    /// The login of this user for `url`, for whom there may be several.
+    pub fn find_as(&self, url: &Url, user: &str) -> Option<Login> {
+        let origin = url.origin();
+        let mut given = self.given.iter().filter(|(place, _)| *place == origin);
+        given
+            .find(|(_, login)| login.user == user)
+            .map(|(_, login)| login.clone())
+            .or_else(|| self.netrc.as_ref()?.find(url.host_str()?, Some(user)).cloned())
     }
 }
 
@@ -82,20 +93,6 @@ pub fn without_user(mut url: Url) -> (Url, Option<Login>) {
     let login = (!user.is_empty() || !password.is_empty())
         .then(|| Login { user, password: Secret::new(password) });
     (url, login)
-}
-
-/// Percent-encoding undone; what is not UTF-8 becomes a replacement character.
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
-        let value = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        plain.push(value.unwrap_or(byte));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]
@@ -116,6 +113,26 @@ mod tests {
             assert_eq!(credentials.find(&url(other)), None, "{other}");
         }
         assert!(!format!("{credentials:?}").contains("geheim"));
+    }
+
+    #[test]
+    fn a_user_is_found_among_several() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("netrc");
+        std::fs::write(&path, "machine host login a password 1\nmachine host login b password 2")
+            .unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let mut credentials = Credentials::default();
+        credentials.read_netrc(&path).unwrap();
+        let here = url("https://host/");
+        credentials.add(&here, Login { user: "c".into(), password: Secret::new("3") });
+        for (user, password) in [("a", Some("1")), ("b", Some("2")), ("c", Some("3")), ("d", None)]
+        {
+            let login = credentials.find_as(&here, user);
+            assert_eq!(login.as_ref().map(|login| login.password.reveal()), password, "{user}");
+        }
+        assert_eq!(credentials.find_as(&url("https://other/"), "a"), None);
     }
 
     #[test]

@@ -46,13 +46,15 @@ impl Netrc {
         Netrc::parse(&text).map(Some).map_err(|what| wrong(path, &what))
     }
 
-    /// The login for a host.
-    pub(super) fn find(&self, host: &str) -> Option<&Login> {
-        let fits = |entry: &&(Option<String>, Login)| {
-            entry.0.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host))
+    /// The login for a host, of one user or of anybody.
+    pub(super) fn find(&self, host: &str, user: Option<&str>) -> Option<&Login> {
+        let of_user =
+            || self.entries.iter().filter(|(_, login)| user.is_none_or(|user| login.user == user));
+        let fits = |name: &Option<String>| {
+            name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host))
         };
-        let default = || self.entries.iter().find(|entry| entry.0.is_none());
-        self.entries.iter().find(fits).or_else(default).map(|entry| &entry.1)
+        let default = || of_user().find(|(name, _)| name.is_none());
+        of_user().find(|(name, _)| fits(name)).or_else(default).map(|(_, login)| login)
     }
 
     /// The form of ftp(1). What is wrong is said without any word of the file.
@@ -180,7 +182,7 @@ mod tests {
 
     fn found(text: &str, host: &str) -> Option<(String, String)> {
         let netrc = Netrc::parse(text).unwrap();
-        netrc.find(host).map(|login| (login.user.clone(), login.password.reveal().to_owned()))
+        netrc.find(host, None).map(|login| (login.user.clone(), login.password.reveal().to_owned()))
     }
 
     fn login(user: &str, password: &str) -> Option<(String, String)> {
@@ -199,6 +201,16 @@ mod tests {
         assert_eq!(found(text, "d.org"), login("anonymous", "me@b"));
         assert_eq!(found("", "a"), None);
         assert_eq!(found("machine a", "a"), None);
+    }
+
+    #[test]
+    fn a_host_may_have_several_users() {
+        let text = "machine h login a password 1\ndefault login b password 3\n\
+                    machine h login b password 2\nmachine h login a password 4";
+        let netrc = Netrc::parse(text).unwrap();
+        let of = |host, user| netrc.find(host, Some(user)).map(|login| login.password.reveal());
+        assert_eq!((of("h", "a"), of("H", "b"), of("h", "c")), (Some("1"), Some("2"), None));
+        assert_eq!((of("x", "a"), of("x", "b")), (None, Some("3")));
     }
 
     #[test]

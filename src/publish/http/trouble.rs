@@ -7,6 +7,7 @@ use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
 use super::message::{Reply, Request};
+use super::repeats::repeats;
 use super::retry::temporary_status;
 use crate::error::{Error, Kind};
 
@@ -28,10 +29,10 @@ pub fn shown(url: &Url) -> String {
 }
 
 /// The text of a server as one short printable line: tags of HTML and control characters are left
-/// out. A text that has one of `secrets` in it is not shown at all.
+/// out. A text that has one of `secrets` in it, in whatever form, is not shown at all.
 pub(super) fn line(body: &[u8], secrets: &[String]) -> String {
     let text = String::from_utf8_lossy(body);
-    if secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret.as_str())) {
+    if repeats(&text, secrets) {
         return "(the server's text repeats the password and is not shown)".to_owned();
     }
     // The title of a page says again what its body says.
