@@ -481,13 +481,17 @@ fn an_entry_is_deprecated_by_its_endorser_alone() {
     let market = server.client();
     let now = now();
     let jane = endorser(0);
-    let who = Endorsed { email: JANE, subject: jane.subject(), issuer: jane.issuer() };
+    let who = Endorsed { email: JANE, certificate: jane.certificate() };
     let ask = |who: &Endorsed| to_deprecate(&market, ID, who, "a hole in its sshd", now, &QUIET);
     assert_eq!(ask(&who).unwrap_err().kind(), Kind::Missing);
     market.register(&document(now), now, &QUIET).unwrap();
 
-    let joe = Endorsed { subject: "CN=Joe", ..who };
-    assert_eq!(ask(&joe).unwrap_err().kind(), Kind::Refused);
+    // The other one has another key, and the same names.
+    let joe = endorser(1);
+    assert_eq!((joe.subject(), joe.issuer()), (jane.subject(), jane.issuer()));
+    let error = ask(&Endorsed { certificate: joe.certificate(), ..who }).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Refused, "entry-deprecate"));
+    assert!(error.advice().unwrap().contains("use the key"), "{error}");
     to_deprecate(&market, ID, &who, " ", now, &QUIET).unwrap_err();
 
     let gone = ask(&who).unwrap();
@@ -502,6 +506,38 @@ fn an_entry_is_deprecated_by_its_endorser_alone() {
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}"), b"").0, 404);
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}?status=deprecated"), b"").0, 200);
     assert_eq!(ask(&who).unwrap_err().kind(), Kind::Refused);
+}
+
+/// Older programs have their elements in another order than the schema wants.
+#[test]
+fn an_entry_that_breaks_only_the_schema_can_be_deprecated() {
+    let server = Server::start(&[]);
+    let market = server.client();
+    let now = now();
+    let identifier = format!("<dcterms:identifier>{ID}</dcterms:identifier>");
+    let unsigned = manifest().to_xml().unwrap().replace(&identifier, "");
+    let unsigned = unsigned.replace("<slterms:os>", &format!("{identifier}<slterms:os>"));
+    let signed = |unsigned: &str, created: u64| {
+        let created = date::text(created);
+        let options =
+            Options { profile: Profile::Stratuslab, sha256_digest: false, created, email: None };
+        sign(unsigned, endorser(0), &options).unwrap().into_bytes()
+    };
+    let old = signed(&unsigned, now);
+    assert_eq!(market.register(&old, now, &QUIET).unwrap_err().code(), "entry-invalid");
+    assert_eq!(server.ask("POST", "/metadata", &old).0, 201);
+
+    let who = Endorsed { email: JANE, certificate: endorser(0).certificate() };
+    let gone = to_deprecate(&market, ID, &who, "a hole", now, &QUIET).unwrap();
+    let registered = market.register(&signed(&gone, now + 1), now, &QUIET).unwrap();
+    assert_eq!(registered, Registered::Created { url: server.entry_url(now + 1) });
+
+    // Everything else still counts.
+    let wrong = gone.replace("<dcterms:valid>2099", "<dcterms:valid>x2099");
+    assert_ne!(wrong, gone);
+    let error = market.register(&signed(&wrong, now + 2), now, &QUIET).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Refused, "entry-invalid"), "{error}");
+    assert!(!error.message().contains("schema:"), "{error}");
 }
 
 /// The server is a judge only if it refuses what the original refuses.

@@ -12,8 +12,8 @@ use std::process::{Command, Output};
 use stratus::control::Control;
 use stratus::error::Kind;
 use stratus::publish::directory::Directory;
-use stratus::publish::{Found, How, Object, Target};
-use targets::{KEEP, Kept, Place, REPLACE, Sample, noise};
+use stratus::publish::{Found, How, Object, Session, Target};
+use targets::{KEEP, Kept, Others, Place, REPLACE, Sample, noise};
 use url::Url;
 
 /// A directory that is not there yet.
@@ -66,8 +66,7 @@ impl Place for Folder {
 
     fn leave(&self, object: &Object, bytes: &[u8]) -> bool {
         let path = self.root.join(object.name);
-        let last = path.file_name().unwrap().to_str().unwrap();
-        let part = path.with_file_name(format!(".{last}.{}.part", &object.sha256[..16]));
+        let part = path.with_file_name(targets::part_name(object));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(part, bytes).unwrap();
         true
@@ -147,7 +146,7 @@ fn no_symlink_leads_out_of_the_directory() {
     let object = sample.object();
     let victim = outside.path().join("x");
     symlink(&victim, place.root.join("link")).unwrap();
-    symlink(&victim, place.root.join(format!(".link.{}.part", &object.sha256[..16]))).unwrap();
+    symlink(&victim, place.root.join(targets::part_name(&object))).unwrap();
     assert_eq!(place.target().look(&object, &control).unwrap(), Found::Other);
     let error = place.target().store(&object, KEEP, &mut Kept::default(), &control).unwrap_err();
     assert_eq!(error.kind(), Kind::CannotCreate);
@@ -182,7 +181,7 @@ fn what_is_in_the_way_is_not_harmed() {
     // A part that is another file's second name is not written into.
     let sample = Sample::new("y", noise(3, 100));
     let object = sample.object();
-    let part = place.root.join(format!(".y.{}.part", &object.sha256[..16]));
+    let part = place.root.join(targets::part_name(&object));
     fs::hard_link(place.root.join("file"), &part).unwrap();
     place.target().store(&object, KEEP, &mut Kept::default(), &control).unwrap();
     assert_eq!(fs::read(place.root.join("file")).unwrap(), b"file");
@@ -191,7 +190,7 @@ fn what_is_in_the_way_is_not_harmed() {
     // A part that is locked is another run's.
     let sample = Sample::new("z", noise(4, 100));
     let object = sample.object();
-    let part = place.root.join(format!(".z.{}.part", &object.sha256[..16]));
+    let part = place.root.join(targets::part_name(&object));
     let other = fs::File::create(&part).unwrap();
     other.lock().unwrap();
     let error = place.target().store(&object, KEEP, &mut Kept::default(), &control).unwrap_err();
@@ -208,11 +207,14 @@ fn many_at_once_make_one_object() {
     for round in 0..10 {
         let place = Folder::in_memory();
         let sample = Sample::new("a/x", noise(round, 500_000));
-        let run = || {
-            place.target().store(&sample.object(), KEEP, &mut Kept::default(), &Control::default())
+        let store = |session: &mut dyn Session| {
+            place.target().store(&sample.object(), KEEP, session, &Control::default())
         };
+        let run = || store(&mut Kept::default());
+        let of_others = || store(&mut Others::default());
         let outcomes: Vec<_> = std::thread::scope(|scope| {
-            let runs: Vec<_> = (0..6).map(|_| scope.spawn(run)).collect();
+            let runs: Vec<_> =
+                (0..3).flat_map(|_| [scope.spawn(run), scope.spawn(of_others)]).collect();
             runs.into_iter().map(|run| run.join().unwrap()).collect()
         });
         let sent = outcomes.iter().filter(|o| o.as_ref().is_ok_and(|stored| !stored.already));

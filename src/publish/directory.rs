@@ -1,11 +1,12 @@
 //! A directory as a store: `--repository DIR`, `file://` URLs, and the embedded market's files.
 //!
 //! ```text
-//! ROOT/base/1.0/x.img.gz                           an object: only ever complete and proved
-//! ROOT/base/1.0/.x.img.gz.e3b0c44298fc1c14.part    the same while it is stored
+//! ROOT/base/1.0/x.img.gz                                    an object: only ever complete and proved
+//! ROOT/base/1.0/.x.img.gz.e3b0c44298fc1c14.0a1b2c3d.part    the same while it is stored
 //! ```
 //!
-//! The part is locked while a run works on it. Killing a run leaves at most the part, and the next
+//! The part is locked while a run works on it, and named after who stores it: some network file
+//! systems have no locks. Killing a run leaves at most the part, and the next
 //! run compares it with the source before it goes on, so nothing has to be believed that an earlier
 //! run has said; what is kept of a session is for people.
 
@@ -250,9 +251,10 @@ impl Target for Directory {
     ) -> Result<Stored> {
         control.go_on("stopped before storing")?;
         name::check(object)?;
+        let owner = session.owner();
         let (folder, last) = self.make(object.name)?;
         if let Some(stored) = self.there(object, (&folder, last), how.replace, control)? {
-            match discard(&folder, object) {
+            match discard(&folder, object, &owner) {
                 // Another run is about to find out the same.
                 Err(error) if error.kind() == Kind::Locked => {}
                 discarded => discarded?,
@@ -260,14 +262,14 @@ impl Target for Directory {
             folder.sync()?;
             return Ok(stored);
         }
-        let part = Part::open(&folder, object)?;
+        let part = Part::open(&folder, object, &owner)?;
         let (finished, proof) = self.fill(object, &folder, &part, how, session, control)?;
         if how.replace {
             folder.replace(&finished, last)?;
         } else if !folder.rename(&finished, last)? {
             // Another run was faster; it may have stored the same.
             drop(part);
-            discard(&folder, object)?;
+            discard(&folder, object, &owner)?;
             let stored = self.there(object, (&folder, last), false, control)?;
             return stored.ok_or_else(|| {
                 Error::new(Kind::Locked, "locked", "other runs come and go on this name")
@@ -282,11 +284,11 @@ impl Target for Directory {
         Ok(self.stored(object, false, proof))
     }
 
-    fn discard(&self, object: &Object, _: &dyn Session, control: &Control) -> Result<()> {
+    fn discard(&self, object: &Object, session: &dyn Session, control: &Control) -> Result<()> {
         control.go_on("stopped before removing what is unfinished")?;
         name::check(object)?;
         match self.find(object.name)? {
-            (Some(folder), _) => discard(&folder, object),
+            (Some(folder), _) => discard(&folder, object, &session.owner()),
             (None, _) => Ok(()),
         }
     }

@@ -11,6 +11,8 @@ use crate::error::{Error, Kind, Result};
 const LONGEST: usize = 2048;
 /// Longest part between two slashes: 255 bytes on Linux (NAME_MAX).
 const LONGEST_PART: usize = 255;
+/// Digits of an owner.
+const OWNER: usize = 8;
 
 /// The parts of an object's name, checked.
 ///
@@ -72,17 +74,27 @@ pub fn encoded(name: &str) -> String {
     text
 }
 
-/// What the object's last part is called while it is not finished: `.NAME.<16 hex>.part`, with the
-/// first digits of its SHA-256, so that what an upload of other content has left is not taken for
-/// this one's. A long name is cut: the whole has to fit into one part.
-pub fn unfinished(object: &Object) -> String {
+/// What the object's last part is called while it is not finished: `.NAME.<16 hex>.<owner>.part`,
+/// with the first digits of its SHA-256, so that what an upload of other content has left is not
+/// taken for this one's, and with the [owner](super::Session::owner), so that nobody writes into,
+/// removes or renames what another one is about to prove.
+pub fn unfinished(object: &Object, owner: &str) -> String {
+    let owner: String = owner.chars().filter(char::is_ascii_hexdigit).take(OWNER).collect();
+    format!("{}.{owner}.part", unfinished_of_any(object))
+}
+
+/// The name without its end, which differs by the owner: `.NAME.<16 hex>`. A long name is cut: the
+/// whole has to fit into one part.
+pub fn unfinished_of_any(object: &Object) -> String {
     let last = object.name.rsplit('/').next().unwrap_or_default();
     let digest: String = object.sha256.chars().take(16).collect();
-    let mut end = last.len().min(LONGEST_PART - digest.len() - ".".len() * 2 - ".part".len());
+    // A folder that links has one more ending: `.part.link`.
+    let rest = digest.len() + OWNER + ".".len() * 3 + ".part.link".len();
+    let mut end = last.len().min(LONGEST_PART - rest);
     while !last.is_char_boundary(end) {
         end -= 1;
     }
-    format!(".{}.{digest}.part", last.get(..end).unwrap_or_default())
+    format!(".{}.{digest}", last.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -129,9 +141,11 @@ mod tests {
 
     #[test]
     fn the_unfinished_object_has_a_name_of_its_own() {
-        assert_eq!(unfinished(&object("base/x.gz")), ".x.gz.e3b0c44298fc1c14.part");
+        let name = |owner| unfinished(&object("base/x.gz"), owner);
+        assert_eq!(name("0a1b2c3d"), ".x.gz.e3b0c44298fc1c14.0a1b2c3d.part");
+        assert_eq!(name("../0a/1b2c3d4e5f"), ".x.gz.e3b0c44298fc1c14.0a1b2c3d.part");
         for long in ["x".repeat(255), "é".repeat(127), "日".repeat(85)] {
-            let name = unfinished(&object(&long));
+            let name = unfinished(&object(&long), "0a1b2c3d") + ".link";
             assert!(name.len() <= 255 && name.len() > 250, "{}", name.len());
         }
     }

@@ -6,6 +6,7 @@
 
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
+use crate::metadata::certificate::Certificate;
 use crate::metadata::signature::{Verified, verify};
 use crate::metadata::validate::validate;
 use crate::metadata::{Manifest, date, deprecate, identifier, is_email};
@@ -117,16 +118,24 @@ impl Signed {
 }
 
 /// Refuses a document in which servers, or the programs that read it, would find something wrong.
+/// Servers do not ask the schema, and older programs made entries that break it: whoever takes such
+/// an entry back has to say again what it said.
 ///
 /// # Errors
 /// `Refused`, with what was found.
-pub(super) fn must_be_valid(document: &[u8], now: u64) -> Result<()> {
+pub fn must_be_valid(document: &[u8], now: u64) -> Result<()> {
     let report = validate(document, now);
-    if report.valid() {
+    let mut failed: Vec<_> = report.stages.iter().filter(|s| !s.verdict.passed()).collect();
+    let deprecates =
+        || Signed::read(document, now).is_ok_and(|signed| signed.manifest.deprecated.is_some());
+    if failed.iter().any(|stage| stage.name == "schema") && deprecates() {
+        failed.retain(|stage| stage.name != "schema");
+    }
+    if failed.is_empty() {
         return Ok(());
     }
-    let failed = report.stages.iter().filter(|stage| !stage.verdict.passed());
     let found: Vec<String> = failed
+        .iter()
         .map(|stage| format!("{}: {}", stage.name, stage.verdict.findings().join("; ")))
         .collect();
     let found = found.join("; ");
@@ -200,8 +209,8 @@ pub trait Registry: Send + Sync {
 /// It is made of what was signed, and everything else of it stays.
 ///
 /// # Errors
-/// `Missing` if there is no entry, `Refused` if it is of another endorser, deprecated already, or
-/// not what it says it is; those of [`deprecate`].
+/// `Missing` if there is no entry, `Refused` if it was signed with another key, is deprecated
+/// already, or is not what it says it is; those of [`deprecate`].
 pub fn to_deprecate(
     registry: &dyn Registry,
     identifier: &str,
@@ -224,11 +233,15 @@ pub fn to_deprecate(
     if signed.entry != entry {
         return Err(refuse("the registry gives another entry than the one that was asked for"));
     }
-    let (subject, issuer) = (&signed.verified.subject, &signed.verified.issuer);
-    if (subject.as_str(), issuer.as_str()) != (endorser.subject, endorser.issuer) {
-        let message =
-            format!("the newest entry was signed by {subject}, not by {}", endorser.subject);
-        return Err(refuse(&message).remedy("only its endorser can deprecate an entry"));
+    // Anybody can make a certificate with any name in it. What is signed again has to be one's own.
+    if signed.verified.certificate.key() != endorser.certificate.key() {
+        let message = format!(
+            "the newest entry was signed with another key than the endorser's, in the name of {:.300}",
+            signed.verified.subject
+        );
+        return Err(refuse(&message).remedy(
+            "use the key that signed it; if nobody of yours did, tell those who run the marketplace",
+        ));
     }
     if signed.manifest.deprecated.is_some() {
         return Err(refuse("the newest entry is deprecated already"));
@@ -236,13 +249,11 @@ pub fn to_deprecate(
     deprecate(&signed.verified.octets, reason)
 }
 
-/// Who deprecates: the names in the endorser's certificate, and the address.
+/// Who deprecates.
 #[derive(Clone, Copy, Debug)]
 pub struct Endorsed<'a> {
     /// The e-mail address.
     pub email: &'a str,
-    /// The certificate's subject.
-    pub subject: &'a str,
-    /// The certificate's issuer.
-    pub issuer: &'a str,
+    /// The certificate with the key.
+    pub certificate: &'a Certificate,
 }

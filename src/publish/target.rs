@@ -92,6 +92,11 @@ pub enum Found {
 /// object; it has no secret in it. It may be lost, stale, or about an upload that the server has
 /// forgotten: a target checks all of it against the server, and begins anew if need be.
 pub trait Session {
+    /// What tells those apart who store the same object at the same time, such as two machines: 8
+    /// hexadecimal digits, the same in every run of one of them. Each has an unfinished object of
+    /// its own, and never touches another's.
+    fn owner(&self) -> String;
+
     /// What was kept last.
     fn last(&self) -> Option<Value>;
 
@@ -147,7 +152,7 @@ pub trait Target: Send + Sync {
     fn look(&self, object: &Object, control: &Control) -> Result<Found>;
 
     /// What [`Target::store`] would do, a line each: `PUT https://host/images/.x.part (1234 bytes)`.
-    /// Asks the server nothing; `found` is what [`Target::look`] said.
+    /// The owner in the unfinished object's name is left open. Asks the server nothing; `found` is what [`Target::look`] said.
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String>;
 
     /// Stores the object: a temporary name, the bytes, the proof, the final name.
@@ -162,7 +167,7 @@ pub trait Target: Send + Sync {
         control: &Control,
     ) -> Result<Stored>;
 
-    /// Throws away what an unfinished upload of the object has left there.
+    /// Throws away what an unfinished upload of the object by the session's owner has left there.
     ///
     /// # Errors
     /// If that cannot be told or done; nothing being there is fine.

@@ -43,11 +43,24 @@ pub trait Place {
     }
 }
 
+/// Who stores in these tests.
+pub const OWNER: &str = "0a1b2c3d";
+
+/// What the unfinished object of [`OWNER`] is called.
+pub fn part_name(object: &Object) -> String {
+    let last = object.name.rsplit('/').next().unwrap();
+    format!(".{last}.{}.{OWNER}.part", &object.sha256[..16])
+}
+
 /// A session in memory.
 #[derive(Default)]
 pub struct Kept(pub Option<Value>);
 
 impl Session for Kept {
+    fn owner(&self) -> String {
+        OWNER.to_owned()
+    }
+
     fn last(&self) -> Option<Value> {
         self.0.clone()
     }
@@ -180,6 +193,7 @@ pub fn suite(place: &dyn Place) {
     is_interrupted_and_continues(place);
     believes_no_session(place);
     is_not_confused_by_leftovers(place);
+    keeps_owners_apart(place);
     discards(place);
     fetches_within_bounds(place);
     plans(place);
@@ -461,6 +475,52 @@ pub fn is_not_confused_by_leftovers(place: &dyn Place) {
             holds(place, object.name, Some(&sample.bytes));
         }
     }
+    no_leftovers(place);
+}
+
+/// A session in memory of somebody else.
+#[derive(Default)]
+pub struct Others(pub Kept);
+
+impl Session for Others {
+    fn owner(&self) -> String {
+        "d3c2b1a0".to_owned()
+    }
+
+    fn last(&self) -> Option<Value> {
+        self.0.last()
+    }
+
+    fn keep(&mut self, value: Value) -> Result<()> {
+        self.0.keep(value)
+    }
+}
+
+/// Whoever stores the same object at the same time does nothing to what another one has not
+/// finished.
+pub fn keeps_owners_apart(place: &dyn Place) {
+    let control = Control::default();
+    let sample = Sample::new("o/x.img.gz", noise(26, place.large()));
+    let object = sample.object();
+    let mut session = interrupted(place, &sample);
+    let part = part_name(&object);
+    let is_left = || place.names().map(|names| names.iter().any(|name| name.ends_with(&part)));
+    let was_left = is_left();
+    // Another one with the same session, and one that throws away.
+    let mut others = Others(Kept(session.0.clone()));
+    place.target().discard(&object, &others, &control).unwrap();
+    assert_eq!(is_left(), was_left);
+    let (watching, events) = watched(None);
+    place.target().store(&object, KEEP, &mut others, &watching).unwrap();
+    holds(place, object.name, Some(&sample.bytes));
+    assert_eq!(is_left(), was_left);
+    let begins_anew = |event: &Event| match event {
+        Event::Begin { stage: "upload", from, .. } => *from == 0,
+        _ => true,
+    };
+    assert!(events.lock().unwrap().iter().all(begins_anew));
+    assert!(place.target().store(&object, KEEP, &mut session, &control).unwrap().already);
+    holds(place, object.name, Some(&sample.bytes));
     no_leftovers(place);
 }
 

@@ -15,7 +15,7 @@ use stratus::publish::{Session, Target};
 use url::Url;
 
 use super::servers::{Server, apache, lighttpd, nginx};
-use super::targets::{KEEP, Sample, noise};
+use super::targets::{KEEP, OWNER, Sample, noise};
 use super::{full, transport};
 
 const CHILD: &str = "STRATUS_TEST_DAV_CHILD";
@@ -25,6 +25,10 @@ const LEN: usize = 3_000_000;
 struct InFile(PathBuf);
 
 impl Session for InFile {
+    fn owner(&self) -> String {
+        OWNER.to_owned()
+    }
+
     fn last(&self) -> Option<Value> {
         serde_json::from_slice(&fs::read(&self.0).ok()?).ok()
     }

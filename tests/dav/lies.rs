@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use stratus::error::{Error, Kind};
 use stratus::publish::dav::DavTarget;
 use stratus::publish::http::{Retries, Transport};
-use stratus::publish::{How, Stored, Target, Verify};
+use stratus::publish::{Found, How, Stored, Target, Verify};
 
 use super::liar::{Ask, Liar, Lie, Store, honest, reply};
 use super::servers::PASSWORD;
@@ -157,6 +157,33 @@ fn a_gateway_answers_everything_with_a_page() {
         ask.body.as_ref().map(|_| Lie::Status(200, "<h1>Please log in</h1>".into()))
     });
     outcome.fails(&[Kind::Mismatch, Kind::Protocol, Kind::CannotCreate]);
+}
+
+/// What tells no size is not taken for the object, unless its properties tell it.
+#[test]
+fn a_gateway_answers_everything_with_a_page_in_chunks() {
+    let page = "<h1>Please log in</h1>";
+    let chunks = format!("{:x}\r\n{page}\r\n0\r\n\r\n", page.len());
+    for (length, found) in [("", Found::Other), ("7", Found::Other), ("300000", Found::Perhaps)] {
+        let chunks = chunks.clone();
+        let liar = Liar::new(move |ask, _| {
+            ask.body.as_ref()?;
+            if ask.is("PROPFIND") && !length.is_empty() {
+                let element =
+                    format!("<d:getcontentlength a=\"b\"> {length} </d:getcontentlength>");
+                return Some(Lie::Raw(reply(207, "", element.as_bytes())));
+            }
+            let head = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+            let body = if ask.is("HEAD") { "" } else { &chunks };
+            Some(Lie::Raw(format!("{head}{body}").into_bytes()))
+        });
+        let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap();
+        let sample = Sample::new(NAME, noise(5, LEN));
+        let (control, _) = watched(None);
+        assert_eq!(target.look(&sample.object(), &control).unwrap(), found, "{length}");
+        let error = target.store(&sample.object(), KEEP, &mut Kept::default(), &control);
+        assert_eq!(error.unwrap_err().kind(), Kind::CannotCreate);
+    }
 }
 
 #[test]
@@ -383,6 +410,30 @@ fn a_move_does_nothing_or_something_else() {
             })
         });
         outcome.fails(&WRONG);
+    }
+}
+
+/// Something else than what was proved gets the final name. It goes away again, but not if yet
+/// another one has it by then.
+#[test]
+fn a_move_takes_what_another_one_has_not_finished() {
+    for another in [false, true] {
+        let heads = AtomicUsize::new(0);
+        let outcome = meets(move |ask, store| {
+            if ask.is("MOVE") && whole_object(ask) {
+                store.get_mut(&ask.path).unwrap().truncate(100_000);
+            }
+            let looks = ask.is("HEAD") && whole_object(ask) && ask.path == PATH;
+            let before =
+                looks && store.contains_key(PATH) && heads.fetch_add(1, Ordering::SeqCst) == 1;
+            if another && before {
+                store.insert(PATH.into(), b"another one".to_vec());
+            }
+            None
+        });
+        outcome.fails(&[Kind::Mismatch]);
+        let left = outcome.liar.store.lock().unwrap().get(PATH).cloned();
+        assert_eq!(left.is_some(), another);
     }
 }
 

@@ -58,8 +58,7 @@ impl Place for Dav<'_> {
 
     fn leave(&self, object: &Object, bytes: &[u8]) -> bool {
         let path = self.server.root().join(&self.folder).join(object.name);
-        let last = path.file_name().unwrap().to_str().unwrap();
-        let part = path.with_file_name(format!(".{last}.{}.part", &object.sha256[..16]));
+        let part = path.with_file_name(targets::part_name(object));
         // As the server would have made it: it may write to it, and to all folders.
         let mut missing: Vec<_> = path.ancestors().skip(1).take_while(|p| !p.exists()).collect();
         while let Some(folder) = missing.pop() {

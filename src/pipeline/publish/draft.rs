@@ -96,7 +96,7 @@ impl Draft {
         let mut manifest = self.manifest.clone();
         publication.said.date(&mut manifest, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
-        let (_, verified) = sign_and_validate(&manifest.to_xml()?, signer, now, Strict::Yes)?;
+        let (_, verified) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
         tell(&verified, control);
         let identifier = manifest.identifier()?;
         let of = (identifier != UNKNOWN_IDENTIFIER).then_some((&*identifier, &*verified.email));
@@ -222,36 +222,19 @@ fn tell(verified: &Verified, control: &Control) {
     told.for_each(|warning| control.warn(format!("the endorser: {}", warning.message)));
 }
 
-/// Whether the schema counts. Servers do not run it, and entries of old builders break it: to take
-/// one of those back must be possible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strict {
-    /// It does: this is ours.
-    Yes,
-    /// It does not: this is another's, with one word more.
-    No,
-}
-
 /// Signs a manifest as of `at`, seconds since 1970, and lets the validator look at the result.
 /// Returns the document, and what verifying it told.
 ///
 /// # Errors
 /// Those of signing; `Refused` with every finding of the validator.
-pub fn sign_and_validate(
-    unsigned: &str,
-    signer: &Signer,
-    at: u64,
-    strict: Strict,
-) -> Result<(String, Verified)> {
+pub fn sign_and_validate(unsigned: &str, signer: &Signer, at: u64) -> Result<(String, Verified)> {
     let document = super::sign(unsigned, signer, at)?;
     let verified = signature::verify(document.as_bytes(), at)?;
     let report = validate::validate(document.as_bytes(), at);
-    let counts = |name: &str| strict == Strict::Yes || name != "schema";
-    let failed = report.stages.iter().filter(|s| !s.verdict.passed() && counts(s.name));
-    let failed: Vec<_> = failed.collect();
-    if !failed.is_empty() {
+    if !report.valid() {
+        let failed = report.stages.iter().filter(|stage| !stage.verdict.passed());
         let findings: Vec<String> =
-            failed.iter().flat_map(|stage| stage.verdict.findings()).cloned().collect();
+            failed.flat_map(|stage| stage.verdict.findings()).cloned().collect();
         let message = format!("the manifest would not be valid: {}", findings.join("; "));
         return Err(Error::new(Kind::Refused, "manifest-invalid", message)
             .remedy("correct what is said of the image: see stratus-publish --help"));

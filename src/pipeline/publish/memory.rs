@@ -57,6 +57,7 @@ pub struct Memory {
     /// Open for more; none for a dry run.
     lines: Option<Lines>,
     known: Vec<Line>,
+    owner: String,
 }
 
 impl Memory {
@@ -71,13 +72,14 @@ impl Memory {
         if let Some((known, good)) = known {
             if !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT }) {
                 let lines = Some(Lines::reopen(&path, good.len)?);
-                return Ok(Memory { lines, known });
+                return Ok(Memory { lines, known, owner: owner(&place.image) });
             }
             note(
                 "what is remembered of earlier publishing is damaged: everything is looked at anew",
             );
         }
-        let mut memory = Memory { lines: Some(Lines::create(&path)?), known: Vec::new() };
+        let (lines, owner) = (Some(Lines::create(&path)?), owner(&place.image));
+        let mut memory = Memory { lines, known: Vec::new(), owner };
         memory.add(Line::Begin { format: FORMAT })?;
         crate::files::sync_folder(&place.state)?;
         place.sync_folder()?;
@@ -93,7 +95,8 @@ impl Memory {
         let good = known.filter(|(known, good)| {
             !good.damaged && known.first() == Some(&Line::Begin { format: FORMAT })
         });
-        Ok(Memory { lines: None, known: good.map(|(known, _)| known).unwrap_or_default() })
+        let known = good.map(|(known, _)| known).unwrap_or_default();
+        Ok(Memory { lines: None, known, owner: owner(&place.image) })
     }
 
     fn add(&mut self, line: Line) -> Result<()> {
@@ -219,6 +222,10 @@ struct Remembered<'a> {
 }
 
 impl Session for Remembered<'_> {
+    fn owner(&self) -> String {
+        self.memory.owner.clone()
+    }
+
     fn last(&self) -> Option<Value> {
         self.memory.last(|line| match line {
             Line::Session { key, value } if *key == self.key => Some(value.clone()),
@@ -229,6 +236,20 @@ impl Session for Remembered<'_> {
     fn keep(&mut self, value: Value) -> Result<()> {
         self.memory.add(Line::Session { key: self.key.clone(), value })
     }
+}
+
+/// Who stores this image: this machine, and the image's place on it. Two of them may have the same
+/// bytes, and each has a lock of its own.
+fn owner(image: &Path) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let machine = match machine.trim() {
+        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        id => id.to_owned(),
+    };
+    let image = std::fs::canonicalize(image).unwrap_or_else(|_| image.to_owned());
+    let mut owner = sha256(format!("{machine} {}", image.display()).as_bytes());
+    owner.truncate(8);
+    owner
 }
 
 fn read(path: &Path) -> Result<Option<(Vec<Line>, lines::Good)>> {

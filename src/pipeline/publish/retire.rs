@@ -1,11 +1,11 @@
 //! Deprecation: a newer entry of the same endorser that says why the image must not be used.
 
-use super::draft::{self, Strict};
+use super::draft;
 use super::{Answer, Signer};
 use crate::control::Control;
 use crate::error::{Kind, Result};
 use crate::metadata::{date, identifier};
-use crate::publish::registry::{Endorsed, Registry, to_deprecate};
+use crate::publish::registry::{Endorsed, Registry, must_be_valid, to_deprecate};
 
 /// A signed document that takes the newest entry back that the signer made of an image, and when it
 /// was signed, in seconds since 1970.
@@ -21,14 +21,15 @@ pub fn retire(
     control: &Control,
 ) -> Result<(String, u64)> {
     identifier::to_sha1(id).map_err(|e| e.with_kind(Kind::Usage))?;
-    let (subject, issuer) = (signer.endorser.subject(), signer.endorser.issuer());
     let email = signer.email()?;
-    let endorser = Endorsed { email: &email, subject, issuer };
+    let endorser = Endorsed { email: &email, certificate: signer.endorser.certificate() };
     let unsigned = to_deprecate(registry, id, &endorser, reason, clock()?, control)?;
     let newest = registry.newest(id, &email, control)?;
     let newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
     let now = draft::later_than(newest, clock, control)?;
-    Ok((draft::sign_and_validate(&unsigned, signer, now, Strict::No)?.0, now))
+    let document = super::sign(&unsigned, signer, now)?;
+    must_be_valid(document.as_bytes(), now)?;
+    Ok((document, now))
 }
 
 /// Registers a document.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::draft::{self, Draft, Strict, sign_and_validate};
+use super::draft::{self, Draft, sign_and_validate};
 use super::local::{self, MAX_MANIFEST};
 use super::memory::{self, Answer, Key, Memory};
 use super::names::manifest_beside;
@@ -169,7 +169,7 @@ impl Run<'_> {
         };
         let mut manifest = draft.manifest.clone();
         said.date(&mut manifest, at)?;
-        let (document, verified) = sign_and_validate(&manifest.to_xml()?, signer, at, Strict::Yes)?;
+        let (document, verified) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
         let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
         if known.is_none() {
             self.memory.set_signed(content, created.clone(), Some(valid.clone()))?;

@@ -11,8 +11,9 @@
 //! stage.rs     what is told while it works
 //! ```
 //!
-//! An object is written as `.NAME.<16 digits of its SHA-256>.part`, proved, and then gets its name
-//! with `MOVE`, which a reader sees as one step.
+//! An object is written as `.NAME.<16 digits of its SHA-256>.<owner>.part`, proved, and then gets its
+//! name with `MOVE`, which a reader sees as one step. No server of this kind has locks that could be
+//! relied on; the owner in the name keeps two that store the same object apart.
 //!
 //! # Servers without `MOVE`
 //!
@@ -96,8 +97,9 @@ impl DavTarget {
         })
     }
 
-    fn part(last: &Url, object: &Object) -> Result<Url> {
-        last.join(&format!("./{}", name::encoded(&name::unfinished(object)))).map_err(|_| {
+    fn part(last: &Url, object: &Object, session: &dyn Session) -> Result<Url> {
+        let name = name::unfinished(object, &session.owner());
+        last.join(&format!("./{}", name::encoded(&name))).map_err(|_| {
             Error::new(Kind::Usage, "object-name", "the name cannot be a part of a URL")
         })
     }
@@ -159,7 +161,7 @@ impl Target for DavTarget {
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String> {
         let last = self.location(object.name);
         let folder = last.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let part = format!("{folder}/{}", name::encoded(&name::unfinished(object)));
+        let part = format!("{folder}/{}.….part", name::encoded(&name::unfinished_of_any(object)));
         let bytes = object.bytes;
         let compare = format!("GET {last} ({bytes} bytes, to compare: the same is not sent again)");
         let read = match how.verify {
@@ -196,7 +198,7 @@ impl Target for DavTarget {
     ) -> Result<Stored> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object)?;
+        let part = DavTarget::part(&last, object, session)?;
         let local = Local::open(object)?;
         control.go_on("stopped before anything was sent")?;
         let ability = Ability::default();
@@ -233,7 +235,7 @@ impl Target for DavTarget {
     fn discard(&self, object: &Object, session: &dyn Session, control: &Control) -> Result<()> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object)?;
+        let part = DavTarget::part(&last, object, session)?;
         requests::remove(&self.client, &part, control)?;
         if is_of(session, object, Mode::Direct) {
             let local = Local::open(object)?;

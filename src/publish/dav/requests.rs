@@ -18,10 +18,23 @@ pub(super) enum There {
 }
 
 impl There {
-    /// Whether it can be an object of this size.
+    /// Whether it can be an object of this size. What has no size is none: a login page, say.
     pub(super) fn may_have(self, bytes: u64) -> bool {
-        matches!(self, There::Object(size) if size.is_none_or(|size| size == bytes))
+        self == There::Object(Some(bytes))
     }
+}
+
+/// What tells an object from another one that takes its name later, as far as the server tells it:
+/// entity tag, time of the last change, and size.
+pub(super) type Mark = [Option<String>; 3];
+
+/// The mark of what lies at a URL; none if nothing does.
+pub(super) fn mark(client: &Client, url: &Url, control: &Control) -> Result<Option<Mark>> {
+    let request = Request::new("HEAD", url).header("cache-control", "no-cache");
+    let reply = client.send(&request, control)?;
+    let told = |name| reply.header(name).map(str::to_owned);
+    let mark = ["etag", "last-modified", "content-length"].map(told);
+    Ok((reply.status == 200).then_some(mark))
 }
 
 /// Asks with `HEAD`.
@@ -33,7 +46,10 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
         // Apache, nginx and lighttpd send whoever asks for a folder to the name with a slash.
         _ if reply.url.path().ends_with('/') && !url.path().ends_with('/') => Ok(There::Collection),
         200 => match reply.content_length() {
-            None => Ok(There::Object(size_by_reading(client, url, control)?)),
+            None => Ok(There::Object(match size_by_reading(client, url, control)? {
+                None => size_by_property(client, url, control)?,
+                size => size,
+            })),
             size => Ok(There::Object(size)),
         },
         _ => Err(reply.failure(&request)),
@@ -43,12 +59,30 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
 /// Whether a folder is at a URL, also at a server that does not send whoever asks for it to the name
 /// with a slash (RFC 4918 §9.1, §15.9). A server that does not know `PROPFIND` says nothing.
 pub(super) fn is_collection(client: &Client, url: &Url, control: &Control) -> Result<bool> {
-    let request = Request::new("PROPFIND", url).header("depth", "0");
-    let reply = client.send(&request, control)?;
-    let text = String::from_utf8_lossy(&reply.body);
+    let Some(text) = properties(client, url, control)? else { return Ok(false) };
     // In names of objects these characters are escaped.
     let signs = [":collection/>", "<collection/>", ":collection></", "<collection></"];
-    Ok(reply.status == 207 && signs.iter().any(|sign| text.contains(sign)))
+    Ok(signs.iter().any(|sign| text.contains(sign)))
+}
+
+/// The properties of what lies at a URL, in XML; none from a server that does not know `PROPFIND`.
+fn properties(client: &Client, url: &Url, control: &Control) -> Result<Option<String>> {
+    let request = Request::new("PROPFIND", url).header("depth", "0");
+    let reply = client.send(&request, control)?;
+    Ok((reply.status == 207).then(|| String::from_utf8_lossy(&reply.body).into_owned()))
+}
+
+/// Asks with `PROPFIND` (RFC 4918 §15.4): servers that compress what they send tell the size nowhere
+/// else.
+fn size_by_property(client: &Client, url: &Url, control: &Control) -> Result<Option<u64>> {
+    let text = properties(client, url, control)?.unwrap_or_default();
+    let size = || {
+        let (_, rest) = text.split_once("getcontentlength")?;
+        let (_, rest) = rest.split_once('>')?;
+        let (digits, _) = rest.split_once('<')?;
+        digits.trim().parse().ok()
+    };
+    Ok(size())
 }
 
 /// Asks with `GET` for the first byte. Apache leaves `Content-Length` out of the reply to `HEAD` if

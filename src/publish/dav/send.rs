@@ -46,7 +46,7 @@ impl DavTarget {
             Some(at) => at,
             None => self.begin_empty(upload)?,
         };
-        session.keep(upload.session(at))?;
+        session.keep(upload.session(&session.owner(), at))?;
         let stage = Stage::begin(control, "upload", at, object.bytes);
         let mut backoff = Backoff::new(self.client.transport());
         while at < object.bytes {
@@ -85,7 +85,7 @@ impl DavTarget {
                 }
                 (there, _) => return Err(wrong_size(upload, there, at, end)),
             }
-            session.keep(upload.session(at))?;
+            session.keep(upload.session(&session.owner(), at))?;
             stage.reached(at);
             control.go_on("stopped while uploading")?;
         }
@@ -117,11 +117,11 @@ impl DavTarget {
             let direct = upload.mode() == Mode::Direct;
             if direct {
                 // Nothing is sent yet, but from now on a part of it may be at the final name.
-                session.keep(upload.session(0))?;
+                session.keep(upload.session(&session.owner(), 0))?;
             }
             self.put_whole(upload, &stage)?;
             if !direct {
-                session.keep(upload.session(object.bytes))?;
+                session.keep(upload.session(&session.owner(), object.bytes))?;
             }
         }
         // What this run has not written it must not go on with either.

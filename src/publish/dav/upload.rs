@@ -5,7 +5,7 @@ use url::Url;
 
 use super::local::Local;
 use super::probe::Ability;
-use super::requests::There;
+use super::requests::{Mark, There};
 use super::{DavTarget, proof, requests};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -133,8 +133,7 @@ impl DavTarget {
                 }
                 Err(error) => error,
             };
-            let wrong = matches!(error.kind(), Kind::Mismatch | Kind::Protocol);
-            if !(wrong || mode == Mode::Direct && ends_it(&error)) {
+            if !(is_wrong(&error) || mode == Mode::Direct && ends_it(&error)) {
                 return Err(error);
             }
             // Wrong bytes are no beginning to go on from, and nothing that others should find.
@@ -156,10 +155,24 @@ impl DavTarget {
             return Ok(());
         }
         requests::rename(&self.client, upload, how.replace)?;
-        match verify {
+        // Only where nothing was before, something may be taken back.
+        let moved = if how.replace { None } else { self.mark(upload) };
+        let proved = match verify {
             Verify::None => proof::prove_size(&self.client, upload, &upload.last),
             _ => proof::prove_tail(&self.client, upload, &upload.last),
+        };
+        if proved.as_ref().is_err_and(is_wrong)
+            && moved.is_some()
+            && self.mark(upload) == moved
+            && let Err(cannot) = requests::remove(&self.client, &upload.last, upload.control)
+        {
+            upload.control.warn(format!("what was not proved stays there: {cannot}"));
         }
+        proved
+    }
+
+    fn mark(&self, upload: &Upload) -> Option<Mark> {
+        requests::mark(&self.client, &upload.last, upload.control).ok().flatten()
     }
 }
 
@@ -173,10 +186,15 @@ impl Upload<'_> {
     }
 
     /// What is kept once the server has `sent` bytes.
-    pub(super) fn session(&self, sent: u64) -> Value {
-        let part = name::unfinished(self.object);
+    pub(super) fn session(&self, owner: &str, sent: u64) -> Value {
+        let part = name::unfinished(self.object, owner);
         json!({"part": part, "mode": self.mode().name(), "sent": sent})
     }
+}
+
+/// Whether a proof has failed, and was not only prevented.
+fn is_wrong(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Mismatch | Kind::Protocol)
 }
 
 /// Whether the next run could not go on after this error.
@@ -184,9 +202,9 @@ fn ends_it(error: &Error) -> bool {
     !matches!(error.kind(), Kind::Interrupted(_) | Kind::Unavailable)
 }
 
-/// Whether a session is one of this object, and of this way to send it.
+/// Whether a session is one of this object and owner, and of this way to send it.
 pub(super) fn is_of(session: &dyn Session, object: &Object, mode: Mode) -> bool {
     let Some(value) = session.last() else { return false };
     let has = |key: &str, text: &str| value.get(key).and_then(Value::as_str) == Some(text);
-    has("part", &name::unfinished(object)) && has("mode", mode.name())
+    has("part", &name::unfinished(object, &session.owner())) && has("mode", mode.name())
 }

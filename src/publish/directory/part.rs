@@ -19,8 +19,8 @@ impl Part {
     ///
     /// # Errors
     /// `Locked` if another run works on it.
-    pub fn open(folder: &Folder, object: &Object) -> Result<Self> {
-        let name = name::unfinished(object);
+    pub fn open(folder: &Folder, object: &Object, owner: &str) -> Result<Self> {
+        let name = name::unfinished(object, owner);
         let path = folder.path(&name);
         let looking = |e| failed("cannot look at", &path, e);
         // Another run may finish, or remove, what we have just opened: then look again.
@@ -69,13 +69,13 @@ pub fn linked(part: &str) -> String {
 }
 
 /// Removes what is unfinished, unless a run works on it.
-pub fn discard(folder: &Folder, object: &Object) -> Result<()> {
-    let name = name::unfinished(object);
+pub fn discard(folder: &Folder, object: &Object, owner: &str) -> Result<()> {
+    let name = name::unfinished(object, owner);
     let linked = linked(&name);
     if folder.found(&name)?.is_none() {
         return folder.remove(&linked);
     }
-    let part = Part::open(folder, object)?;
+    let part = Part::open(folder, object, owner)?;
     folder.remove(&linked)?;
     folder.remove(&part.name)
 }
