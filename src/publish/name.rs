@@ -79,8 +79,12 @@ pub fn encoded(name: &str) -> String {
 /// taken for this one's, and with the [owner](super::Session::owner), so that nobody writes into,
 /// removes or renames what another one is about to prove.
 pub fn unfinished(object: &Object, owner: &str) -> String {
-    let owner: String = owner.chars().filter(char::is_ascii_hexdigit).take(OWNER).collect();
-    format!("{}.{owner}.part", unfinished_of_any(object))
+    format!("{}.{}.part", unfinished_of_any(object), digits(owner))
+}
+
+/// The digits of an [owner](super::Session::owner) that names have.
+pub fn digits(owner: &str) -> String {
+    owner.chars().filter(char::is_ascii_hexdigit).take(OWNER).collect()
 }
 
 /// The name without its end, which differs by the owner: `.NAME.<16 hex>`. A long name is cut: the

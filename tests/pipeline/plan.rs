@@ -35,13 +35,13 @@ fn changes(place: &Place) -> Vec<(String, String)> {
     asked.filter(|(method, _)| !READS.contains(&method.as_str())).collect()
 }
 
-/// With the digits of digests, which a plan need not know, left out.
+/// With the digits of digests and owners, which a plan need not know, left out.
 fn without_digits(text: &str) -> String {
-    let text = text.replace("<16 digits of its sha256>", "#");
+    let text = text.replace("<16 digits of its sha256>", "#").replace('…', "#");
     let pieces = text.split_inclusive(|c: char| !c.is_ascii_hexdigit());
     let hidden = pieces.map(|piece| {
         let digits = piece.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
-        if digits.len() == 16 { piece.replace(digits, "#") } else { piece.to_owned() }
+        if matches!(digits.len(), 8 | 16) { piece.replace(digits, "#") } else { piece.to_owned() }
     });
     hidden.collect()
 }

@@ -105,7 +105,7 @@ impl DavTarget {
     }
 
     /// What the server can do in the collection of `last`, which is made if it is not there.
-    fn ability(&self, upload: &Upload) -> Result<Ability> {
+    fn ability(&self, upload: &Upload, owner: &str) -> Result<Ability> {
         let Upload { object, last, control, .. } = upload;
         let collection = last.join(".").map_err(|_| {
             Error::new(Kind::Internal, "dav-collection", "an object has no collection")
@@ -116,7 +116,8 @@ impl DavTarget {
         }
         drop(known);
         requests::make_collections(&self.client, &collection, control)?;
-        let ability = probe::probe(&self.client, &collection, object, control)?;
+        let names = probe::names(object, &name::digits(owner));
+        let ability = probe::probe(&self.client, &collection, names, control)?;
         let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(collection.into(), ability);
         Ok(ability)
@@ -186,7 +187,7 @@ impl Target for DavTarget {
             Found::Other if how.replace => vec![format!("replace what is at {last}")],
             Found::Other => return vec![format!("refuse: something else is at {last}")],
         };
-        let [first, second] = probe::names(object);
+        let [first, second] = probe::names(object, "…");
         plan.push(format!(
             "PUT, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see what the \
              server can do)"
@@ -221,7 +222,7 @@ impl Target for DavTarget {
             let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
-        upload.ability = self.ability(&upload)?;
+        upload.ability = self.ability(&upload, &session.owner())?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
         }

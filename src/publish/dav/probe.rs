@@ -20,12 +20,12 @@ pub(super) struct Ability {
     pub(super) moves: bool,
 }
 
-/// Tries it for the object that is to be stored. This is also the cheap request that asks for the
-/// login before long ones.
+/// Tries it with objects of these [`names`]. This is also the cheap request that asks for the login
+/// before long ones.
 pub(super) fn probe(
     client: &Client,
     collection: &Url,
-    object: &Object,
+    names: [String; 2],
     control: &Control,
 ) -> Result<Ability> {
     let at = |name: &str| {
@@ -33,7 +33,7 @@ pub(super) fn probe(
             Error::new(Kind::Internal, "dav-probe", "a probe has no name in the collection")
         })
     };
-    let [first, second] = names(object);
+    let [first, second] = names;
     let (first, second) = (at(&first)?, at(&second)?);
     let tried = (|| {
         let appends = appends(client, &first, control)?;
@@ -47,11 +47,12 @@ pub(super) fn probe(
     tried
 }
 
-/// What the three bytes are called, before and after a `MOVE`. A run that goes on where another one
-/// was killed uses the same names, so that nothing of it stays behind.
-pub(super) fn names(object: &Object) -> [String; 2] {
+/// What the three bytes are called, before and after a `MOVE`, if the [owner](crate::publish::Session)
+/// stores this object. A run that goes on where another one was killed uses the same names, so that
+/// nothing of it stays behind, and nobody else uses them.
+pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
     let digits: String = object.sha256.chars().take(16).collect();
-    [format!(".stratus-probe-{digits}"), format!(".stratus-probe-{digits}.b")]
+    ["", ".b"].map(|end| format!(".stratus-probe-{digits}.{owner}{end}"))
 }
 
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
