@@ -152,7 +152,8 @@ pub trait Target: Send + Sync {
     fn look(&self, object: &Object, control: &Control) -> Result<Found>;
 
     /// What [`Target::store`] would do, a line each: `PUT https://host/images/.x.part (1234 bytes)`.
-    /// The owner in the unfinished object's name is left open. Asks the server nothing; `found` is what [`Target::look`] said.
+    /// The owner in the unfinished object's name is left open: `…`. Asks the server nothing; `found`
+    /// is what [`Target::look`] said.
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String>;
 
     /// Stores the object: a temporary name, the bytes, the proof, the final name.
