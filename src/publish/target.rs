@@ -81,8 +81,8 @@ pub struct How {
 pub enum Found {
     /// Nothing.
     Nothing,
-    /// This very object, as far as `size` and what the server proves of it tell.
-    /// [`Target::store`] reads it back before it believes it.
+    /// This very object, as far as its size and its last MiB tell (in a gzip file these have the
+    /// CRC-32 of the whole). [`Target::store`] reads it back before it believes it.
     Perhaps,
     /// Something else.
     Other,

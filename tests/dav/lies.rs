@@ -166,7 +166,7 @@ fn a_gateway_answers_everything_with_a_page() {
 fn a_gateway_answers_everything_with_a_page_in_chunks() {
     let page = "<h1>Please log in</h1>";
     let chunks = format!("{:x}\r\n{page}\r\n0\r\n\r\n", page.len());
-    for (length, found) in [("", Found::Other), ("7", Found::Other), ("300000", Found::Perhaps)] {
+    for (length, found) in [("", Found::Other), ("7", Found::Other), ("300000", Found::Other)] {
         let chunks = chunks.clone();
         let liar = Liar::new(move |ask, _| {
             ask.body.as_ref()?;

@@ -151,10 +151,21 @@ impl Target for DavTarget {
 
     fn look(&self, object: &Object, control: &Control) -> Result<Found> {
         name::check(object)?;
-        let there = requests::look(&self.client, &self.url(object.name)?, control)?;
+        let last = self.url(object.name)?;
+        let there = requests::look(&self.client, &last, control)?;
         Ok(match there {
             There::Nothing => Found::Nothing,
-            There::Object(_) if there.may_have(object.bytes) => Found::Perhaps,
+            There::Object(_) if there.may_have(object.bytes) => {
+                let (local, part) = (Local::open(object)?, last.clone());
+                let ability = Ability::default();
+                let owner = String::new();
+                let upload = Upload { object, owner, local, last, part, ability, control };
+                match proof::prove_tail(&self.client, &upload, &upload.last) {
+                    Ok(()) => Found::Perhaps,
+                    Err(error) if error.kind() == Kind::Mismatch => Found::Other,
+                    Err(error) => return Err(error),
+                }
+            }
             There::Object(_) | There::Collection => Found::Other,
         })
     }
