@@ -152,6 +152,12 @@ fn the_proxies_of_the_environment_are_used() {
     assert!(fine, "{told}");
     assert_eq!(seen(), Vec::<String>::new());
 
+    // One that cannot be read is not gone around.
+    let (fine, told) =
+        run(&liar.url("/u/"), 0, "", &[("http_proxy", "http://u:proxy-word@a b".into())]);
+    assert!(!fine && told.contains("the variable http_proxy"), "{told}");
+    assert!(!liar.lines().iter().any(|line| line.contains("/u/")));
+
     // A proxy that is not there, with a password that nobody must see.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (fine, told) = run(&url, 0, "", &[("http_proxy", format!("http://u:proxy-word@{gone}"))]);

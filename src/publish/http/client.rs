@@ -13,6 +13,7 @@ use super::attempt::{Attempt, Raw, Sink};
 use super::authorize::Authorizer;
 use super::feed::Bucket;
 use super::message::{Body, Reply, Request};
+use super::proxy;
 use super::retry::{self, Backoff};
 use super::transport::Transport;
 use super::trouble::{line, shown};
@@ -50,6 +51,7 @@ impl Client {
     pub fn new(transport: &Transport) -> Result<Self> {
         // Another part of the program may have done so already: then that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        proxy::check(|name| std::env::var_os(name))?;
         let http = build(transport)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| {
             Error::new(Kind::Io, "http-runtime", "cannot prepare for network connections")

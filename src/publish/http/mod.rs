@@ -23,6 +23,7 @@ mod credentials;
 mod feed;
 mod message;
 mod netrc;
+mod proxy;
 mod repeats;
 mod retry;
 mod transport;
