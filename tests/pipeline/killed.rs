@@ -120,3 +120,33 @@ fn killed_anywhere_it_goes_on_to_the_same_end() {
         scope.spawn(|| is_killed(&places::lighttpd(false), false));
     });
 }
+
+/// A run that is killed between the requests that try the server leaves their three bytes.
+#[test]
+fn what_tries_a_server_is_found_again() {
+    for start in
+        [|| places::apache("open/x"), || places::nginx("open/x"), || places::lighttpd(true)]
+    {
+        let (place, user, market) = (start(), User::new(), Market::start(&[]));
+        user.disk("a.vdi", 1);
+        // Its name, seen while it is there.
+        let mut publish = user.publish("a.vdi", &place.url(), &market.url(), &[]);
+        let mut child = publish.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let seen = loop {
+            let names = fs::read_dir(place.path_of("")).into_iter().flatten().flatten();
+            let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            if let Some(name) = names.find(|name| name.starts_with(".stratus-probe-")) {
+                break name;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it was never there");
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // lighttpd and a MOVE put more behind it.
+        let first = place.path_of(&seen[..".stratus-probe-".len() + 16 + 1 + 8]);
+        fs::write(&first, "abc").unwrap();
+        fs::write(format!("{}.b", first.display()), "abc").unwrap();
+        good(user.publish("a.vdi", &place.url(), &market.url(), &[]).output().unwrap());
+        assert_eq!(place.names(), ["a.img.gz", "a.img.gz.sha256", "a.xml"]);
+    }
+}
