@@ -366,6 +366,7 @@ const FAULTS: &[Fault] = &[
     ("endless-before", 1, Some(Kind::Protocol), (1, 0)),
     ("endless-get", 1, Some(Kind::Protocol), (0, 0)),
     ("garbage-get", 1, Some(Kind::Mismatch), (0, 0)),
+    ("503-wait", 1, None, (2, 1)),
     ("503-get", 1, None, (1, 1)),
     ("503-get", 99, Some(Kind::Unavailable), (0, 0)),
     ("redirect-get", 1, Some(Kind::Protocol), (0, 0)),
@@ -419,6 +420,9 @@ fn no_fault_makes_a_false_success_or_registers_twice() {
             }
         }
         assert_eq!(server.counts(), *counts, "{fault}");
+        // The server's wish counts, and not our own 10 ms.
+        let waits = format!("{:?}", events.lock().unwrap()).contains("again in 1.0 s (1 of 2)");
+        assert_eq!(waits, *fault == "503-wait");
         let warned = warnings(&events);
         warned.iter().for_each(|text| harmless(text));
         let clock = warned.iter().any(|text| text.contains("clock"));

@@ -352,3 +352,30 @@ fn the_password_is_nowhere() {
         assert!(!said.contains(secret), "{secret} can be seen");
     }
 }
+
+/// Raw images of equal disks have equal sizes, and in a folder of its own each has its own memory.
+#[test]
+fn another_image_of_the_same_size_is_not_taken_for_ours() {
+    let folder = folder();
+    let folder = folder.path();
+    for name in ["a", "b"] {
+        fs::create_dir(folder.join(name)).unwrap();
+        let data = Block::Data(noise(u64::from(name.as_bytes()[0]), 1 << 20));
+        let vdi = Vdi::new(4 << 20, 1 << 20).with(3, data);
+        fs::write(folder.join(name).join("v.vdi"), vdi.bytes()).unwrap();
+    }
+    let publish = |name: &str, more: &[&str]| {
+        let input = format!("{name}/v.vdi");
+        let args = ["-C", "none", "--no-context", "--repository", "store", "-o", name, &input];
+        run(folder, &[&args[..], more].concat())
+    };
+    assert!(publish("a", &[]).status.success());
+    assert_eq!(publish("b", &[]).status.code(), Some(73));
+    assert!(publish("b", &["--force"]).status.success());
+    // What was remembered of the first is not true any more.
+    assert_eq!(publish("a", &[]).status.code(), Some(73));
+    let stored = folder.join("store/v.img");
+    assert_eq!(sha256(&stored), sha256(&folder.join("b/v.img")));
+    assert!(publish("a", &["--force"]).status.success());
+    assert_eq!(sha256(&stored), sha256(&folder.join("a/v.img")));
+}

@@ -24,7 +24,7 @@ use self::folder::{Folder, failed, is_file};
 use self::part::{Part, discard, linked};
 use super::http::shown;
 use super::name;
-use super::{Found, How, Object, Session, Stored, Target};
+use super::{Found, How, Object, Session, Stored, Target, Verify};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 
@@ -217,13 +217,17 @@ impl Target for Directory {
         control.go_on("stopped before looking")?;
         name::check(object)?;
         let (Some(folder), last) = self.find(object.name)? else { return Ok(Found::Nothing) };
-        Ok(match folder.found(last)? {
-            None => Found::Nothing,
-            Some(stat) if is_file(&stat) && u64::try_from(stat.st_size) == Ok(object.bytes) => {
-                Found::Perhaps
-            }
-            Some(_) => Found::Other,
-        })
+        let Some(stat) = folder.found(last)? else { return Ok(Found::Nothing) };
+        if !is_file(&stat) || u64::try_from(stat.st_size) != Ok(object.bytes) {
+            return Ok(Found::Other);
+        }
+        let Some(file) = folder.open(last)? else { return Ok(Found::Nothing) };
+        let (source, path) = (Source::open(object)?, folder.path(last));
+        match prove(object, &source, (&file, &path), Verify::Tail, control) {
+            Ok(_) => Ok(Found::Perhaps),
+            Err(error) if error.kind() == Kind::Mismatch => Ok(Found::Other),
+            Err(error) => Err(error),
+        }
     }
 
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String> {

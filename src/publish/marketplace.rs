@@ -201,10 +201,11 @@ impl Registry for Marketplace {
         let mut backoff = Backoff::new(self.client.transport());
         loop {
             control.go_on("stopped before registering")?;
-            let outcome = self
-                .client
-                .once(&request, control)
-                .and_then(|reply| self.answered(&request, &reply, &sent, now, control));
+            let mut asked = None;
+            let outcome = self.client.once(&request, control).and_then(|reply| {
+                asked = reply.asked();
+                self.answered(&request, &reply, &sent, now, control)
+            });
             let error = match outcome {
                 Err(error) if is_open(&error) => error,
                 known => return known,
@@ -215,7 +216,7 @@ impl Registry for Marketplace {
                 There::Nothing => {}
             }
             // What is no reply at all would not be one the next time either.
-            if !temporary(&error) || !backoff.again(&error.to_string(), None, control)? {
+            if !temporary(&error) || !backoff.again(&error.to_string(), asked, control)? {
                 return Err(error);
             }
         }

@@ -79,11 +79,11 @@ pub fn encoded(name: &str) -> String {
 /// taken for this one's, and with the [owner](super::Session::owner), so that nobody writes into,
 /// removes or renames what another one is about to prove.
 pub fn unfinished(object: &Object, owner: &str) -> String {
-    format!("{}.{}.part", unfinished_of_any(object), digits(owner))
+    format!("{}.{}.part", unfinished_of_any(object), plain_owner(owner))
 }
 
-/// The digits of an [owner](super::Session::owner) that names have.
-pub fn digits(owner: &str) -> String {
+/// An owner as far as it may be in a name.
+pub fn plain_owner(owner: &str) -> String {
     owner.chars().filter(char::is_ascii_hexdigit).take(OWNER).collect()
 }
 

@@ -81,8 +81,8 @@ pub struct How {
 pub enum Found {
     /// Nothing.
     Nothing,
-    /// This very object, as far as `size` and what the server proves of it tell.
-    /// [`Target::store`] reads it back before it believes it.
+    /// This very object, as far as its size and its last MiB tell (in a gzip file these have the
+    /// CRC-32 of the whole). [`Target::store`] reads it back before it believes it.
     Perhaps,
     /// Something else.
     Other,
@@ -152,7 +152,8 @@ pub trait Target: Send + Sync {
     fn look(&self, object: &Object, control: &Control) -> Result<Found>;
 
     /// What [`Target::store`] would do, a line each: `PUT https://host/images/.x.part (1234 bytes)`.
-    /// The owner in the unfinished object's name is left open. Asks the server nothing; `found` is what [`Target::look`] said.
+    /// The owner in the unfinished object's name is left open: `…`. Asks the server nothing; `found`
+    /// is what [`Target::look`] said.
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String>;
 
     /// Stores the object: a temporary name, the bytes, the proof, the final name.

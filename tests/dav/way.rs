@@ -16,12 +16,12 @@ use stratus::control::{Control, Event};
 use stratus::error::Kind;
 use stratus::publish::dav::DavTarget;
 use stratus::publish::http::{Body, Client, Request, Retries, Transport};
-use stratus::publish::{Content, Object, Target};
+use stratus::publish::{Content, Found, Object, Target};
 use url::Url;
 
 use super::liar::{Liar, Lie, reply};
 use super::servers::{PASSWORD, USER, nginx};
-use super::targets::{KEEP, Kept, Sample, noise, watched};
+use super::targets::{KEEP, Kept, OWNER, Sample, noise, watched};
 use super::{transport, with_login};
 
 const CHILD: &str = "STRATUS_TEST_WAY_CHILD";
@@ -220,6 +220,31 @@ fn what_must_not_be_repeated_is_not() {
             assert_eq!(client.once(&request, &control).is_err(), close);
             assert_eq!(liar.lines().len(), 1, "{method}");
         }
+    }
+}
+
+/// Every request that changes something there is in the plan, and the plan asks nothing.
+#[test]
+fn the_plan_announces_every_request() {
+    for no_move in [false, true] {
+        let liar = Liar::new(move |ask, _| {
+            let refuses = no_move && ask.is("MOVE") && ask.body.is_some();
+            refuses.then(|| Lie::Status(501, String::new()))
+        });
+        let target = DavTarget::new(&liar.url("/r/"), &transport()).unwrap();
+        let sample = Sample::new("a/x.img.gz", noise(4, 1000));
+        let object = sample.object();
+        let plan = target.plan(&object, KEEP, Found::Nothing).join("\n");
+        assert_eq!(liar.lines(), Vec::<String>::new());
+        target.store(&object, KEEP, &mut Kept::default(), &Control::default()).unwrap();
+        for line in liar.lines().iter().filter(|line| !line.starts_with("HEAD")) {
+            let (method, path) = line.split_once(' ').unwrap();
+            let path = path.replace(OWNER, "…");
+            let is_it = |line: &&str| line.contains(method) && line.contains(&path);
+            assert!(plan.lines().any(|line| is_it(&line)), "{method} {path} is not in\n{plan}");
+        }
+        let puts = liar.lines().iter().filter(|line| line.starts_with("PUT")).count();
+        assert!(puts >= 3, "{:?}", liar.lines());
     }
 }
 

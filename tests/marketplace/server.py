@@ -50,6 +50,7 @@ FAULTS = {
     "garbage-get": "a GET gives no XML",
     "500-after": "stored, and the reply is 500",
     "500-before": "not stored, and the reply is 500",
+    "503-wait": "not stored, and the reply is 503 and asks to wait for a second",
     "503-get": "a GET gives 503",
     "cut-after": "stored, and the connection is closed without a reply",
     "cut-before": "not stored, and the connection is closed without a reply",
@@ -439,6 +440,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault = market.fault(*[name for name in FAULTS if not name.endswith("-get")])
         before = {
             "500-before": lambda: self.error(500, "storage failed"),
+            "503-wait": lambda: self.reply(503, "busy", headers=[("Retry-After", "1")]),
             "cut-before": self.cut,
             "endless-before": lambda: self.endless(201),
             "400": lambda: self.error(400, "bad \x1b[31m\x07\x00 news " * 50_000, "xml"),

@@ -97,16 +97,16 @@ impl DavTarget {
         })
     }
 
-    fn part(last: &Url, object: &Object, session: &dyn Session) -> Result<Url> {
-        let name = name::unfinished(object, &session.owner());
+    fn part(last: &Url, object: &Object, owner: &str) -> Result<Url> {
+        let name = name::unfinished(object, owner);
         last.join(&format!("./{}", name::encoded(&name))).map_err(|_| {
             Error::new(Kind::Usage, "object-name", "the name cannot be a part of a URL")
         })
     }
 
     /// What the server can do in the collection of `last`, which is made if it is not there.
-    fn ability(&self, upload: &Upload, owner: &str) -> Result<Ability> {
-        let Upload { object, last, control, .. } = upload;
+    fn ability(&self, upload: &Upload) -> Result<Ability> {
+        let Upload { object, owner, last, control, .. } = upload;
         let collection = last.join(".").map_err(|_| {
             Error::new(Kind::Internal, "dav-collection", "an object has no collection")
         })?;
@@ -116,8 +116,8 @@ impl DavTarget {
         }
         drop(known);
         requests::make_collections(&self.client, &collection, control)?;
-        let names = probe::names(object, &name::digits(owner));
-        let ability = probe::probe(&self.client, &collection, names, control)?;
+        let ability =
+            probe::probe(&self.client, &collection, probe::names(object, owner), control)?;
         let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(collection.into(), ability);
         Ok(ability)
@@ -151,10 +151,21 @@ impl Target for DavTarget {
 
     fn look(&self, object: &Object, control: &Control) -> Result<Found> {
         name::check(object)?;
-        let there = requests::look(&self.client, &self.url(object.name)?, control)?;
+        let last = self.url(object.name)?;
+        let there = requests::look(&self.client, &last, control)?;
         Ok(match there {
             There::Nothing => Found::Nothing,
-            There::Object(_) if there.may_have(object.bytes) => Found::Perhaps,
+            There::Object(_) if there.may_have(object.bytes) => {
+                let (local, part) = (Local::open(object)?, last.clone());
+                let ability = Ability::default();
+                let owner = String::new();
+                let upload = Upload { object, owner, local, last, part, ability, control };
+                match proof::prove_tail(&self.client, &upload, &upload.last) {
+                    Ok(()) => Found::Perhaps,
+                    Err(error) if error.kind() == Kind::Mismatch => Found::Other,
+                    Err(error) => return Err(error),
+                }
+            }
             There::Object(_) | There::Collection => Found::Other,
         })
     }
@@ -172,21 +183,27 @@ impl Target for DavTarget {
         };
         let overwrite = if how.replace { "T" } else { "F" };
         let mut plan = match found {
-            Found::Nothing => vec![format!("MKCOL {folder}/ (and above, where it is not there)")],
+            Found::Nothing => Vec::new(),
             Found::Perhaps => vec![compare],
             Found::Other if how.replace => vec![format!("replace what is at {last}")],
             Found::Other => return vec![format!("refuse: something else is at {last}")],
         };
         let [first, second] = probe::names(object, "…");
-        plan.push(format!(
-            "PUT, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see what the \
-             server can do)"
-        ));
-        plan.push(format!("DELETE {part} (what an earlier run may have left)"));
-        plan.push(format!("PUT {part} ({bytes} bytes)"));
-        plan.push(read);
-        plan.push(format!("MOVE {part} to {last} (Overwrite: {overwrite})"));
-        plan.push(format!("PUT {last} (in place of both, only at a server without MOVE)"));
+        let piece = self.piece;
+        plan.extend([
+            format!("MKCOL {folder}/ (and above, where it is not there)"),
+            format!(
+                "PUT, GET, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see \
+                 what the server can do)"
+            ),
+            format!("DELETE {part} (what an earlier run may have left)"),
+            format!("PUT {part} (empty, if the server takes pieces of {piece} bytes)"),
+            format!("PUT {part} ({bytes} bytes)"),
+            read,
+            format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
+            format!("GET {last} (its last MiB, to prove it again)"),
+            format!("PUT {last} (in place of all these, only at a server without MOVE)"),
+        ]);
         plan
     }
 
@@ -199,11 +216,12 @@ impl Target for DavTarget {
     ) -> Result<Stored> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object, session)?;
+        let owner = name::plain_owner(&session.owner());
+        let part = DavTarget::part(&last, object, &owner)?;
         let local = Local::open(object)?;
         control.go_on("stopped before anything was sent")?;
         let ability = Ability::default();
-        let mut upload = Upload { object, local, last, part, ability, control };
+        let mut upload = Upload { object, owner, local, last, part, ability, control };
         let mine = is_of(session, object, Mode::Direct);
         let before = self.before(&upload, how.replace, mine)?;
         if before == Before::Same {
@@ -212,7 +230,7 @@ impl Target for DavTarget {
             let _ = self.client.once(&Request::new("DELETE", &upload.part), control);
             return Ok(self.stored(object, true, "read back"));
         }
-        upload.ability = self.ability(&upload, &session.owner())?;
+        upload.ability = self.ability(&upload)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
         }
@@ -236,12 +254,13 @@ impl Target for DavTarget {
     fn discard(&self, object: &Object, session: &dyn Session, control: &Control) -> Result<()> {
         name::check(object)?;
         let last = self.url(object.name)?;
-        let part = DavTarget::part(&last, object, session)?;
+        let owner = name::plain_owner(&session.owner());
+        let part = DavTarget::part(&last, object, &owner)?;
         requests::remove(&self.client, &part, control)?;
         if is_of(session, object, Mode::Direct) {
             let local = Local::open(object)?;
             let ability = Ability::default();
-            let upload = Upload { object, local, last, part, ability, control };
+            let upload = Upload { object, owner, local, last, part, ability, control };
             self.remove_fragment(&upload)?;
         }
         Ok(())

@@ -20,12 +20,12 @@ pub(super) struct Ability {
     pub(super) moves: bool,
 }
 
-/// Tries it with objects of these [`names`]. This is also the cheap request that asks for the login
-/// before long ones.
+/// Tries it with these names. This is also the cheap request that asks for the login before long
+/// ones.
 pub(super) fn probe(
     client: &Client,
     collection: &Url,
-    names: [String; 2],
+    [first, second]: [String; 2],
     control: &Control,
 ) -> Result<Ability> {
     let at = |name: &str| {
@@ -33,7 +33,6 @@ pub(super) fn probe(
             Error::new(Kind::Internal, "dav-probe", "a probe has no name in the collection")
         })
     };
-    let [first, second] = names;
     let (first, second) = (at(&first)?, at(&second)?);
     let tried = (|| {
         let appends = appends(client, &first, control)?;
@@ -47,12 +46,11 @@ pub(super) fn probe(
     tried
 }
 
-/// What the three bytes are called, before and after a `MOVE`, if the [owner](crate::publish::Session)
-/// stores this object. A run that goes on where another one was killed uses the same names, so that
-/// nothing of it stays behind, and nobody else uses them.
+/// What the three bytes are called, before and after a `MOVE`. A run that goes on where another one
+/// was killed uses the same names, so that nothing of it stays behind, and no others do.
 pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
     let digits: String = object.sha256.chars().take(16).collect();
-    ["", ".b"].map(|end| format!(".stratus-probe-{digits}.{owner}{end}"))
+    ["a", "b"].map(|end| format!(".stratus-probe-{digits}.{owner}.{end}"))
 }
 
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {

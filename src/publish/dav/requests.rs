@@ -5,7 +5,7 @@ use url::Url;
 use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
-use crate::publish::http::{Backoff, Client, Reply, Request, shown, temporary};
+use crate::publish::http::{Backoff, Client, Reply, Request, Setback, shown};
 
 /// What lies at a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,31 +196,23 @@ pub(super) fn rename(client: &Client, upload: &Upload, replace: bool) -> Result<
     let mut backoff = Backoff::new(client.transport());
     loop {
         let moved = move_once(client, (part, last), replace, object.bytes, control);
-        let request = Request::new("MOVE", part);
-        let error = match moved {
-            Ok(reply) if reply.status == 412 => {
-                let message = format!("something else is at {}", shown(last));
-                return Err(Error::new(Kind::CannotCreate, "object-other", message)
-                    .remedy("use another version or name, or --force to replace it"));
-            }
-            Ok(reply) if reply.is_success() => None,
-            Ok(reply) => Some(reply.failure(&request)),
-            Err(error) => Some(error),
-        };
-        if error.as_ref().is_some_and(|error| !temporary(error)) {
-            return error.map_or(Ok(()), Err);
+        if moved.as_ref().is_ok_and(|reply| reply.status == 412) {
+            let message = format!("something else is at {}", shown(last));
+            return Err(Error::new(Kind::CannotCreate, "object-other", message)
+                .remedy("use another version or name, or --force to replace it"));
         }
+        let setback = Setback::of(moved, &Request::new("MOVE", part))?;
         // It may be done although nobody told us, and not done although somebody did.
         if size(client, part, control)?.is_none() {
             return Ok(());
         }
-        let Some(error) = error else {
+        let Some(setback) = setback else {
             let message = format!("{words}: the server says that it was done, and it was not");
             return Err(Error::new(Kind::Protocol, "dav-move", message)
                 .remedy("check what is wrong with the server, or with a cache before it"));
         };
-        if !backoff.again(&error.to_string(), None, control)? {
-            return Err(error);
+        if !backoff.after(&setback, control)? {
+            return Err(setback.error);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::upload::{Mode, Upload, is_of};
 use super::{DavTarget, proof, requests};
 use crate::error::{Error, Kind, Result};
 use crate::publish::Session;
-use crate::publish::http::{Backoff, Body, Request, shown, temporary};
+use crate::publish::http::{Backoff, Body, Request, Setback, shown};
 
 impl DavTarget {
     /// Brings the bytes to the unfinished name. Whether an earlier run has sent some of them.
@@ -46,7 +46,7 @@ impl DavTarget {
             Some(at) => at,
             None => self.begin_empty(upload)?,
         };
-        session.keep(upload.session(&session.owner(), at))?;
+        session.keep(upload.session(at))?;
         let stage = Stage::begin(control, "upload", at, object.bytes);
         let mut backoff = Backoff::new(self.client.transport());
         while at < object.bytes {
@@ -56,36 +56,32 @@ impl DavTarget {
                 .header("content-range", format!("bytes {at}-{}/{}", end - 1, object.bytes))
                 .body(upload.local.body(at, end - at));
             request.told = Some(&told);
-            let trouble = match self.client.once(&request, control) {
-                Ok(reply) if reply.is_success() => None,
-                Ok(reply) => Some(permanent(reply.failure(&request))?),
-                Err(error) => Some(permanent(error)?),
-            };
+            let setback = Setback::of(self.client.once(&request, control), &request)?;
             let there = size(&self.client, part, control)?;
-            match (there, trouble) {
+            match (there, setback) {
                 (Some(there), None) if there == end => {
                     backoff.reset();
                     at = end;
                 }
-                (Some(there), Some(trouble)) if (at..=end).contains(&there) => {
+                (Some(there), Some(setback)) if (at..=end).contains(&there) => {
                     if there - at >= proof::PROGRESS {
                         backoff.reset();
                     }
                     at = there;
-                    if at < end && !backoff.again(&trouble.to_string(), None, control)? {
-                        return Err(trouble);
+                    if at < end && !backoff.after(&setback, control)? {
+                        return Err(setback.error);
                     }
                 }
                 // Apache removes what a request has made that was cut.
-                (None, Some(trouble)) => {
-                    if !backoff.again(&trouble.to_string(), None, control)? {
-                        return Err(trouble);
+                (None, Some(setback)) => {
+                    if !backoff.after(&setback, control)? {
+                        return Err(setback.error);
                     }
                     at = self.begin_empty(upload)?;
                 }
                 (there, _) => return Err(wrong_size(upload, there, at, end)),
             }
-            session.keep(upload.session(&session.owner(), at))?;
+            session.keep(upload.session(at))?;
             stage.reached(at);
             control.go_on("stopped while uploading")?;
         }
@@ -117,11 +113,11 @@ impl DavTarget {
             let direct = upload.mode() == Mode::Direct;
             if direct {
                 // Nothing is sent yet, but from now on a part of it may be at the final name.
-                session.keep(upload.session(&session.owner(), 0))?;
+                session.keep(upload.session(0))?;
             }
             self.put_whole(upload, &stage)?;
             if !direct {
-                session.keep(upload.session(&session.owner(), object.bytes))?;
+                session.keep(upload.session(object.bytes))?;
             }
         }
         // What this run has not written it must not go on with either.
@@ -139,25 +135,17 @@ impl DavTarget {
             let told = |sent| stage.reached(sent);
             let mut request = Request::new("PUT", part).body(upload.local.body(0, object.bytes));
             request.told = Some(&told);
-            let trouble = match self.client.once(&request, control) {
-                Ok(reply) if reply.is_success() => return Ok(()),
-                Ok(reply) => permanent(reply.failure(&request))?,
-                Err(error) => permanent(error)?,
-            };
+            let outcome = self.client.once(&request, control);
+            let Some(setback) = Setback::of(outcome, &request)? else { return Ok(()) };
             // Only the reply was lost; what is there will be proved.
             if size(&self.client, part, control)? == Some(object.bytes) {
                 return Ok(());
             }
-            if !backoff.again(&trouble.to_string(), None, control)? {
-                return Err(trouble);
+            if !backoff.after(&setback, control)? {
+                return Err(setback.error);
             }
         }
     }
-}
-
-/// An error that is worth another attempt, or the end.
-fn permanent(error: Error) -> Result<Error> {
-    if temporary(&error) { Ok(error) } else { Err(error) }
 }
 
 fn wrong_size(upload: &Upload, there: Option<u64>, at: u64, end: u64) -> Error {

@@ -15,6 +15,8 @@ use crate::publish::{Content, How, Object, Session, Stored, Verify, name};
 /// One object on its way.
 pub(super) struct Upload<'a> {
     pub(super) object: &'a Object<'a>,
+    /// Who stores it: [`Session::owner`].
+    pub(super) owner: String,
     pub(super) local: Local<'a>,
     /// Where it goes, and where it is until then: the same for a server without `MOVE`.
     pub(super) last: Url,
@@ -186,8 +188,8 @@ impl Upload<'_> {
     }
 
     /// What is kept once the server has `sent` bytes.
-    pub(super) fn session(&self, owner: &str, sent: u64) -> Value {
-        let part = name::unfinished(self.object, owner);
+    pub(super) fn session(&self, sent: u64) -> Value {
+        let part = name::unfinished(self.object, &self.owner);
         json!({"part": part, "mode": self.mode().name(), "sent": sent})
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::trouble;
+use super::{retry, trouble};
 use crate::error::Error;
 
 /// The headers of a reply.
@@ -152,6 +152,11 @@ impl Reply {
     pub fn content_length(&self) -> Option<u64> {
         let text = self.header("content-length")?;
         text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())?
+    }
+
+    /// How long the server wants us to wait (`Retry-After`), at most a minute.
+    pub fn asked(&self) -> Option<Duration> {
+        retry::asked(self)
     }
 
     /// What this status means as the end of `request`: `Permission` for 401, 403 and 407, `Missing`

@@ -30,6 +30,6 @@ mod trouble;
 pub use client::Client;
 pub use credentials::{Credentials, Login, Secret, without_user};
 pub use message::{Body, Headers, Reply, Request};
-pub use retry::{Backoff, temporary};
+pub use retry::{Backoff, Setback, temporary};
 pub use transport::{Retries, Transport};
 pub use trouble::shown;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::message::Reply;
+use super::message::{Reply, Request};
 use super::transport::{Retries, Transport};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -23,6 +23,29 @@ pub(super) fn temporary_status(status: u16) -> bool {
 /// Whether an error of one attempt may be gone at the next one.
 pub fn temporary(error: &Error) -> bool {
     error.kind() == Kind::Unavailable && error.code() != "http-tls"
+}
+
+/// What went wrong for now, and what the server wants us to wait.
+#[derive(Debug)]
+pub struct Setback {
+    /// What went wrong.
+    pub error: Error,
+    asked: Option<Duration>,
+}
+
+impl Setback {
+    /// None for a success.
+    ///
+    /// # Errors
+    /// What would be the same another time.
+    pub fn of(outcome: Result<Reply>, request: &Request) -> Result<Option<Self>> {
+        let setback = match outcome {
+            Ok(reply) if reply.is_success() => return Ok(None),
+            Ok(reply) => Setback { error: reply.failure(request), asked: asked(&reply) },
+            Err(error) => Setback { error, asked: None },
+        };
+        if temporary(&setback.error) { Ok(Some(setback)) } else { Err(setback.error) }
+    }
 }
 
 /// Counts attempts and waits between them.
@@ -44,6 +67,14 @@ impl Backoff {
     /// There was progress: all attempts are left again.
     pub fn reset(&mut self) {
         (self.done, self.bound) = (0, self.first);
+    }
+
+    /// Waits as after any failure, and as long as the server wants.
+    ///
+    /// # Errors
+    /// `Interrupted`.
+    pub fn after(&mut self, setback: &Setback, control: &Control) -> Result<bool> {
+        self.again(&setback.error.to_string(), setback.asked, control)
     }
 
     /// Waits and says so, if there is an attempt left. `why` is what went wrong, and `asked` what
