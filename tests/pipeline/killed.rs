@@ -152,7 +152,8 @@ fn what_tries_a_server_is_found_again() {
     }
 }
 
-/// Kills the program as soon as there is a probe in the folder: its name. None if it ended before.
+/// Kills the program as soon as there is a probe in the folder: its name. None if it had ended, or was
+/// beyond that when it was killed.
 fn probe_of(mut child: Child, folder: &Path) -> Option<String> {
     let found = loop {
         let names = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -164,5 +165,7 @@ fn probe_of(mut child: Child, folder: &Path) -> Option<String> {
     };
     child.kill().unwrap();
     child.wait().unwrap();
-    found
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    found.filter(|_| names.all(|name| name.starts_with(".stratus-probe-")))
 }
