@@ -144,10 +144,12 @@ fn what_tries_a_server_is_found_again() {
         let folder = number.to_string();
         // lighttpd and a MOVE put more behind it.
         let name = &seen[..".stratus-probe-".len() + 16 + 1 + 8];
-        let first = place.path_of(&folder).join(name);
-        fs::write(&first, "abc").unwrap();
-        fs::write(format!("{}.b", first.display()), "abc").unwrap();
-        good(publish(&folder).output().unwrap());
+        for end in ["a", "b"] {
+            fs::write(place.path_of(&folder).join(format!("{name}.{end}")), "abc").unwrap();
+        }
+        let output = publish(&folder).output().unwrap();
+        println!("{}", place.server.log());
+        good(output);
         place.is_clean();
     }
 }
