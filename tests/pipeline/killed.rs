@@ -1,7 +1,8 @@
 //! Programs that are killed at any moment, and new ones that go on.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -119,4 +120,52 @@ fn killed_anywhere_it_goes_on_to_the_same_end() {
         scope.spawn(|| is_killed(&places::lighttpd(true), false));
         scope.spawn(|| is_killed(&places::lighttpd(false), false));
     });
+}
+
+/// A run that is killed between the requests that try the server leaves their three bytes.
+#[test]
+fn what_tries_a_server_is_found_again() {
+    for start in
+        [|| places::apache("open/x"), || places::nginx("open/x"), || places::lighttpd(true)]
+    {
+        let (place, user, market) = (start(), User::new(), Market::start(&[]));
+        user.disk("a.vdi", 1);
+        // Its name, seen while it is there: on a busy machine not at the first time.
+        let publish = |folder: &str| {
+            let url = format!("{}/{folder}", place.url());
+            user.publish("a.vdi", &url, &market.url(), &[])
+        };
+        let seen = (0..50).find_map(|number| {
+            let mut publish = publish(&number.to_string());
+            let child = publish.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            probe_of(child, &place.path_of(&number.to_string())).map(|probe| (number, probe))
+        });
+        let (number, seen) = seen.expect("it was never there");
+        let folder = number.to_string();
+        // lighttpd and a MOVE put more behind it.
+        let name = &seen[..".stratus-probe-".len() + 16 + 1 + 8];
+        let first = place.path_of(&folder).join(name);
+        fs::write(&first, "abc").unwrap();
+        fs::write(format!("{}.b", first.display()), "abc").unwrap();
+        good(publish(&folder).output().unwrap());
+        place.is_clean();
+    }
+}
+
+/// Kills the program as soon as there is a probe in the folder: its name. None if it had ended, or was
+/// beyond that when it was killed.
+fn probe_of(mut child: Child, folder: &Path) -> Option<String> {
+    let found = loop {
+        let names = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let probe = names.find(|name| name.starts_with(".stratus-probe-"));
+        if probe.is_some() || child.try_wait().unwrap().is_some() {
+            break probe;
+        }
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    found.filter(|_| names.all(|name| name.starts_with(".stratus-probe-")))
 }

@@ -89,7 +89,7 @@ pub fn write(path: &Path, bytes: &[u8], part: &Path) -> Result<()> {
 /// [`write()`] by way of `.NAME.part` beside it.
 ///
 /// # Errors
-/// Those of [`write()`].
+/// `CannotCreate`, `Io`.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
