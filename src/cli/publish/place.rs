@@ -236,7 +236,7 @@ fn login(
             .warn("a password behind --user is seen by every user of this machine: use ~/.netrc");
         return Ok(with(user, password.to_owned()));
     }
-    if let Some(known) = transport.credentials.find(url).filter(|login| login.user == user) {
+    if let Some(known) = transport.credentials.find_as(url, user) {
         return Ok(known);
     }
     let mut variables = vec!["STRATUS_USER_PASSWORD", "STRATUS_PASSWORD"];

@@ -86,7 +86,7 @@ pub fn write(path: &Path, bytes: &[u8], part: &Path) -> Result<()> {
     files::sync_folder(folder.unwrap_or(Path::new(".")))
 }
 
-/// [`write()`] by way of `.NAME.part` beside it.
+/// Gives `path` these bytes, whole or not at all, by way of `.NAME.part` beside it.
 ///
 /// # Errors
 /// `CannotCreate`, `Io`.
