@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use stratus::control::Control;
+use stratus::control::{Control, Event, Listener};
 use stratus::error::Kind;
 use stratus::publish::directory::Directory;
 use stratus::publish::{Found, How, Object, Session, Target};
@@ -226,6 +226,31 @@ fn many_at_once_make_one_object() {
         run().unwrap();
         targets::no_leftovers(&place);
     }
+}
+
+/// Where there are no locks, another run may replace what is being proved.
+#[test]
+fn what_was_not_proved_gets_no_final_name() {
+    struct Replaces(std::path::PathBuf);
+    impl Listener for Replaces {
+        fn event(&self, event: &Event) {
+            if matches!(event, Event::Begin { stage: "read back", .. }) {
+                fs::remove_file(&self.0).unwrap();
+                fs::write(&self.0, b"a fragment").unwrap();
+            }
+        }
+    }
+    let place = Folder::new();
+    let sample = Sample::new("x", noise(5, 500_000));
+    let object = sample.object();
+    let part = place.root.join(targets::part_name(&object));
+    let control = Control { progress: Box::new(Replaces(part)), ..Control::default() };
+    let stored = place.target().store(&object, KEEP, &mut Kept::default(), &control);
+    assert_eq!(stored.unwrap_err().kind(), Kind::Locked);
+    targets::holds(&place, "x", None);
+    place.target().store(&object, KEEP, &mut Kept::default(), &Control::default()).unwrap();
+    targets::holds(&place, "x", Some(&sample.bytes));
+    targets::no_leftovers(&place);
 }
 
 #[test]

@@ -268,6 +268,13 @@ impl Target for Directory {
         }
         let part = Part::open(&folder, object, &owner)?;
         let (finished, proof) = self.fill(object, &folder, &part, how, session, control)?;
+        if !part.has_its_name(&folder)? {
+            // What has the name now was not proved.
+            let message = "another run has replaced what was stored before it had its final name";
+            return Err(Error::new(Kind::Locked, "locked", message)
+                .at(&folder.path(&part.name))
+                .remedy("wait for its end, then run the same command again"));
+        }
         if how.replace {
             folder.replace(&finished, last)?;
         } else if !folder.rename(&finished, last)? {

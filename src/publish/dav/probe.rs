@@ -50,7 +50,7 @@ pub(super) fn probe(
 /// was killed uses the same names, so that nothing of it stays behind, and no others do.
 pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
     let digits: String = object.sha256.chars().take(16).collect();
-    ["a", "b"].map(|end| format!(".stratus-probe-{digits}.{owner}.{end}"))
+    ["", ".b"].map(|end| format!(".stratus-probe-{digits}.{owner}{end}"))
 }
 
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {

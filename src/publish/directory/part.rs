@@ -45,21 +45,30 @@ impl Part {
                 // Some network file systems have no locks.
                 Err(TryLockError::Error(_)) => {}
             }
-            let ours = file.metadata().map_err(looking)?;
-            let Some(named) = folder.found(&name)? else { continue };
-            if (ours.dev(), ours.ino()) != (named.st_dev, named.st_ino) {
+            let part = Part { file, name: name.clone() };
+            if !part.has_its_name(folder)? {
                 continue;
             }
+            let ours = part.file.metadata().map_err(looking)?;
             // A new one is ours whatever its owner: a network file system may map users.
             let user = rustix::process::geteuid().as_raw();
             if new || (ours.is_file() && ours.nlink() == 1 && ours.uid() == user) {
-                return Ok(Part { file, name });
+                return Ok(part);
             }
             folder.remove(&name)?;
         }
         Err(Error::new(Kind::Locked, "locked", "other runs come and go on this name")
             .at(&path)
             .remedy("try again later"))
+    }
+
+    /// Whether the name is still this file's. Where there are no locks, somebody may have removed
+    /// it, and made another.
+    pub fn has_its_name(&self, folder: &Folder) -> Result<bool> {
+        let looking = |e| failed("cannot look at", &folder.path(&self.name), e);
+        let ours = self.file.metadata().map_err(looking)?;
+        let named = folder.found(&self.name)?;
+        Ok(named.is_some_and(|named| (ours.dev(), ours.ino()) == (named.st_dev, named.st_ino)))
     }
 }
 
