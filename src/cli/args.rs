@@ -64,12 +64,18 @@ is damaged, unsupported or refused, 66 missing, 73 the output cannot be created,
 74 input/output error, 75 locked by another run, 76 verification failed, 77 no
 permission, 78 configuration, 130 and 143 stopped by a signal (resumable).";
 
-/// A closed set of words: an enum that parses its own names.
+/// A closed set of words: an enum that parses and prints its own names.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum $name { $($variant),+ }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self { $($name::$variant => $word),+ })
+            }
+        }
 
         impl FromStr for $name {
             type Err = String;
@@ -82,6 +88,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(super) use words;
 
 words! {
     /// `--compress`.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! args.rs      what can be typed   words.rs    values of options
+//! items.rs     what is published
 //! place.rs     where it goes: repository, marketplace, the way there
 //! signer.rs    who signs            secret.rs   passwords
 //! metadata.rs, deprecate.rs, keygen.rs   the other commands
@@ -10,6 +11,7 @@
 
 mod args;
 mod deprecate;
+mod items;
 mod keygen;
 mod metadata;
 mod place;
@@ -18,26 +20,24 @@ mod secret;
 mod signer;
 mod words;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use args::{Args, Command, Describing};
+use items::{Item, refuse_packed};
 use place::Places;
 
 use super::args::ProgressForm;
 use super::bar::Progress;
 use super::config::Site;
-use super::settings::{self, Manner, Mode};
+use super::settings::Manner;
 use super::shape::Talking;
 use super::talk::Talk;
 use super::{program, signals};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::publish::{Publication, Said, Signer, clock};
-use crate::pipeline::record::Record;
-use crate::pipeline::{self, Job, Status};
+use crate::pipeline::{self, Status};
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -96,13 +96,6 @@ fn run(args: Args, site: &Site, talk: Talk) -> Result<u8> {
     }
 }
 
-/// An input, and how it becomes an image.
-struct Item {
-    input: PathBuf,
-    /// None: it is an image already.
-    job: Option<Job>,
-}
-
 /// Publishes every input. One input's error is the program's; of several, the others go on.
 fn publish_all(
     args: &Args,
@@ -111,17 +104,16 @@ fn publish_all(
     progress: &Progress,
     talk: Talk,
 ) -> Result<u8> {
-    let items = items(args, site)?;
+    let items = items::items(args, site)?;
     let places = Places::settle(&args.place, &args.transport, site, control)?;
     let signer = signer::signer(&args.signing, site, places.need(), args.dry_run, talk)?;
+    let said = described(&args.describing, site)?;
     places.tell(talk);
+    let work = Work { args, said, places, signer, control, talk };
     let mut failed = None;
     for item in &items {
         progress.about(&item.input.display().to_string());
-        let result = match args.dry_run {
-            true => plan_one(args, site, item, &places, signer.as_ref(), control, talk),
-            false => publish_one(args, site, item, &places, signer.as_ref(), control, talk),
-        };
+        let result = if args.dry_run { work.plan(item) } else { work.publish(item) };
         let Err(error) = result else { continue };
         if items.len() == 1 || matches!(error.kind(), Kind::Interrupted(_)) {
             return Err(error);
@@ -132,145 +124,74 @@ fn publish_all(
     Ok(failed.map_or(0, Kind::exit_code))
 }
 
-fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
-    if args.inputs.len() > 1 && args.place.location.is_some() {
-        return Err(Error::new(Kind::Usage, "usage", "several images cannot have one --location"));
-    }
-    if settings::is_stdout(args.shape.output.as_deref())
-        || args.inputs.iter().any(|input| input.as_os_str() == "-")
-    {
-        return Err(Error::new(Kind::Usage, "usage", "what is published has to be a file")
-            .remedy("write it to a file first"));
-    }
-    let mut disks = Vec::new();
-    for input in &args.inputs {
-        if !is_image(input)? {
-            disks.push(input.clone());
-        }
-    }
-    let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
-    settings::refuse_same_outputs(&jobs)?;
-    jobs.iter_mut().for_each(|job| job.remember = true);
-    let item = |input: &PathBuf| {
-        let at = jobs.iter().position(|job| job.input == *input);
-        Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
-    };
-    Ok(args.inputs.iter().map(item).collect())
-}
-
-/// Whether `input` is an image of ours: its record lies beside it. What begins like a record and is
-/// none any more is not passed over: the image would be taken for a disk and prepared again.
-fn is_image(input: &Path) -> Result<bool> {
-    let mut name = input.as_os_str().to_owned();
-    name.push(".json");
-    let name = PathBuf::from(name);
-    match Record::read(&name) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == Kind::Missing => Ok(false),
-        Err(error) => {
-            let mut start = [0; 256];
-            let len = std::fs::File::open(&name).and_then(|mut file| file.read(&mut start));
-            let start = &start[..len.unwrap_or(0)];
-            let ours = start.windows(8).any(|word| word == b"\"schema\"");
-            if ours { Err(error) } else { Ok(false) }
-        }
-    }
-}
-
-fn publish_one(
-    args: &Args,
-    site: &Site,
-    item: &Item,
-    places: &Places,
-    signer: Option<&Signer>,
-    control: &Control,
+/// What is the same for every input.
+struct Work<'a> {
+    args: &'a Args,
+    said: Said,
+    places: Places,
+    signer: Option<Signer>,
+    control: &'a Control,
     talk: Talk,
-) -> Result<()> {
-    let image = item.job.as_ref().map_or(&item.input, |job| &job.output).clone();
-    let mut publication = publication(args, site, image, places, signer)?;
-    let mut status = None;
-    if let Some(job) = &item.job {
-        refuse_packed(&job.input)?;
-        let opened = pipeline::open(job, control)?;
-        pipeline::publish::rehearse_before(&publication, job, &opened, control)?;
-        let done = pipeline::convert_opened(job, &opened, control)?.status;
-        publication.fresh = done != Status::AlreadyDone;
-        status = Some(done);
-    }
-    let published = pipeline::publish::publish(&publication, control)?;
-    talk.result_json(&report::json(item, &publication.image, &published))?;
-    talk.result(&report::text(&publication.image, status, &published))
 }
 
-fn plan_one(
-    args: &Args,
-    site: &Site,
-    item: &Item,
-    places: &Places,
-    signer: Option<&Signer>,
-    control: &Control,
-    talk: Talk,
-) -> Result<()> {
-    let image = item.job.as_ref().map_or(&item.input, |job| &job.output).clone();
-    let publication = publication(args, site, image, places, signer)?;
-    let steps = match &item.job {
-        None => pipeline::publish::steps(&publication, control)?,
-        Some(job) => {
+impl Work<'_> {
+    fn publish(&self, item: &Item) -> Result<()> {
+        let Work { control, talk, .. } = self;
+        let mut publication = self.publication(item);
+        let mut status = None;
+        if let Some(job) = &item.job {
             refuse_packed(&job.input)?;
             let opened = pipeline::open(job, control)?;
-            opened.tell_warnings(control);
-            let look = pipeline::preview(job, &opened, control)?;
-            look.plan.notes.iter().for_each(|note| talk.note(note));
-            if let Some(shortage) = look.shortage {
-                return Err(shortage);
-            }
-            pipeline::publish::steps_before(&publication, job, &opened, control)?
+            pipeline::publish::rehearse_before(&publication, job, &opened, control)?;
+            let done = pipeline::convert_opened(job, &opened, control)?.status;
+            publication.fresh = done != Status::AlreadyDone;
+            status = Some(done);
         }
-    };
-    talk.result_json(&report::steps_json(item, &publication.image, &steps))?;
-    talk.result(&report::steps(item, &publication.image, &steps))
-}
-
-/// A packed image whose record is lost would be taken for an unknown disk.
-fn refuse_packed(input: &Path) -> Result<()> {
-    let mut magic = [0; 2];
-    let read = std::fs::File::open(input)
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut magic));
-    if read.is_ok() && magic == [0x1f, 0x8b] {
-        return Err(Error::new(
-            Kind::Missing,
-            "record-missing",
-            "this is a packed image without a record beside it",
-        )
-        .at(input)
-        .remedy("keep NAME.json beside the image, or publish the disk that it was made of"));
+        let published = pipeline::publish::publish(&publication, control)?;
+        talk.result_json(&report::json(item, &published))?;
+        talk.result(&report::text(item, status, &published))
     }
-    Ok(())
-}
 
-fn publication<'a>(
-    args: &Args,
-    site: &Site,
-    image: PathBuf,
-    places: &'a Places,
-    signer: Option<&'a Signer>,
-) -> Result<Publication<'a>> {
-    Ok(Publication {
-        image,
-        fresh: false,
-        said: described(&args.describing, site)?,
-        target: places.target.as_ref(),
-        naming: places.naming,
-        location: args.place.location.clone(),
-        signer,
-        registry: places.registry.as_deref(),
-        reach: places.reach.clone(),
-        verify: places.verify,
-        force: args.shape.force,
-        reinstate: args.place.reinstate,
-        restart: args.shape.restart,
-        clock,
-    })
+    fn plan(&self, item: &Item) -> Result<()> {
+        let Work { control, talk, .. } = self;
+        let publication = self.publication(item);
+        let steps = match &item.job {
+            None => pipeline::publish::steps(&publication, control)?,
+            Some(job) => {
+                refuse_packed(&job.input)?;
+                let opened = pipeline::open(job, control)?;
+                opened.tell_warnings(control);
+                let look = pipeline::preview(job, &opened, control)?;
+                look.plan.notes.iter().for_each(|note| talk.note(note));
+                if let Some(shortage) = look.shortage {
+                    return Err(shortage);
+                }
+                pipeline::publish::steps_before(&publication, job, &opened, control)?
+            }
+        };
+        talk.result_json(&report::steps_json(item, &steps))?;
+        talk.result(&report::steps(item, &steps))
+    }
+
+    fn publication(&self, item: &Item) -> Publication<'_> {
+        let Work { args, said, places, signer, .. } = self;
+        Publication {
+            image: item.image().to_owned(),
+            fresh: false,
+            said: said.clone(),
+            target: places.target.as_ref(),
+            naming: places.naming,
+            location: args.place.location.clone(),
+            signer: signer.as_ref(),
+            registry: places.registry.as_deref(),
+            reach: places.reach.clone(),
+            verify: places.verify,
+            force: args.shape.force,
+            reinstate: args.place.reinstate,
+            restart: args.shape.restart,
+            clock,
+        }
+    }
 }
 
 /// What is said of the image, from the options and the settings of the site.
@@ -292,12 +213,12 @@ fn described(args: &Describing, site: &Site) -> Result<Said> {
         author: site.or(args.author.clone(), "author")?,
         tag: site.or(args.tag.clone(), "tag")?,
         type_: site.or(args.type_.clone(), "type")?,
-        kind: site.or(args.kind, "kind")?.map(|kind| kind.word().to_owned()),
+        kind: site.or(args.kind, "kind")?.map(|kind| kind.to_string()),
         os: args.os.clone(),
         os_version: args.os_version.clone(),
         os_arch: args.os_arch.clone(),
         image_version: args.image_version.clone(),
-        disks_bus: site.or(args.disks_bus, "disks_bus")?.map(|bus| bus.word().to_owned()),
+        disks_bus: site.or(args.disks_bus, "disks_bus")?.map(|bus| bus.to_string()),
         hypervisors: list(&args.hypervisor, "hypervisor")?,
         inbound_ports: ports.collect::<Result<_>>()?,
         valid_days: site.or(args.valid_days, "valid_days")?.map(|days| days.0),

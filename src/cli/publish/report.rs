@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Item;
+use super::items::Item;
 use crate::cli::size::human;
 use crate::cli::talk::printable;
 use crate::pipeline::Status;
@@ -16,9 +16,9 @@ fn shown(path: &Path) -> String {
 }
 
 /// What was published, for a person.
-pub(super) fn text(image: &Path, status: Option<Status>, published: &Published) -> String {
+pub(super) fn text(item: &Item, status: Option<Status>, published: &Published) -> String {
     let Published { record, image: stored, location, manifest } = published;
-    let mut text = shown(image);
+    let mut text = shown(item.image());
     text += match status {
         Some(Status::Converted) => " (converted)\n",
         Some(Status::Continued(_)) => " (continued)\n",
@@ -78,13 +78,13 @@ fn announced(manifest: &Announced) -> String {
 }
 
 /// What was published, for a program.
-pub(super) fn json(item: &Item, image: &Path, published: &Published) -> Value {
+pub(super) fn json(item: &Item, published: &Published) -> Value {
     let Published { record, image: stored, location, manifest } = published;
     json!({
         "schema": 1,
         "published": {
             "input": item.input.to_string_lossy(),
-            "image": image.to_string_lossy(),
+            "image": item.image().to_string_lossy(),
             "raw": record.raw,
             "file": record.file,
             "url": stored.url,
@@ -110,10 +110,10 @@ pub(super) fn json(item: &Item, image: &Path, published: &Published) -> Value {
 }
 
 /// What would be done, for a person.
-pub(super) fn steps(item: &Item, image: &Path, steps: &Steps) -> String {
+pub(super) fn steps(item: &Item, steps: &Steps) -> String {
     let mut text = match item.job {
-        Some(_) => format!("{} -> {}\n", shown(&item.input), shown(image)),
-        None => format!("{}\n", shown(image)),
+        Some(_) => format!("{} -> {}\n", shown(&item.input), shown(item.image())),
+        None => format!("{}\n", shown(item.image())),
     };
     for line in &steps.lines {
         let _ = writeln!(text, "  {}", printable(line));
@@ -122,12 +122,12 @@ pub(super) fn steps(item: &Item, image: &Path, steps: &Steps) -> String {
 }
 
 /// What would be done, for a program.
-pub(super) fn steps_json(item: &Item, image: &Path, steps: &Steps) -> Value {
+pub(super) fn steps_json(item: &Item, steps: &Steps) -> Value {
     json!({
         "schema": 1,
         "plan": {
             "input": item.input.to_string_lossy(),
-            "image": image.to_string_lossy(),
+            "image": item.image().to_string_lossy(),
             "steps": steps.lines,
         }
     })

@@ -3,30 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::str::FromStr;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum $name { $($variant),+ }
-
-        impl $name {
-            /// The word.
-            pub(super) fn word(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-            fn from_str(word: &str) -> Result<Self, String> {
-                match word {
-                    $($word => Ok($name::$variant),)+
-                    _ => Err(format!("'{word}' is not one of {}", [$($word),+].join(", "))),
-                }
-            }
-        }
-    };
-}
+use crate::cli::args::words;
 
 words! {
     /// `--kind`.
