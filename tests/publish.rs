@@ -353,6 +353,25 @@ fn the_password_is_nowhere() {
     }
 }
 
+/// What an earlier run has proved may be damaged since. Nothing new is signed for it unread.
+#[test]
+fn nothing_new_is_signed_for_an_object_that_was_damaged_since() {
+    let folder = folder();
+    let folder = folder.path();
+    disk(&folder.join("a.vdi"));
+    let args = ["--marketplace", "--repository", "store", "a.vdi", "--no-context", "--json"];
+    let base = ["--location", "https://example.org/a.img.gz", "--title"];
+    let titled = |title: &'static str| run(folder, &[&args[..], &base, &[title]].concat());
+    good(titled("one"));
+    let stored = folder.join("store/a.img.gz");
+    let mut bytes = fs::read(&stored).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&stored, bytes).unwrap();
+    let output = titled("two");
+    assert_eq!(output.status.code(), Some(73), "{output:?}");
+    assert_eq!(tree(&market(folder).join("metadata")).len(), 1);
+}
+
 /// Raw images of equal disks have equal sizes, and in a folder of its own each has its own memory.
 #[test]
 fn another_image_of_the_same_size_is_not_taken_for_ours() {

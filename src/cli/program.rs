@@ -56,7 +56,9 @@ fn not_parsed(error: &clap::Error, typed: &[OsString], program: &str) -> ExitCod
             stdout_taken: wants_stdout(typed),
         };
         let text = error.render().to_string();
-        let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
+        let words = text.trim_start_matches("error: ").lines().map(str::trim);
+        let words: Vec<&str> = words.take_while(|line| !line.is_empty()).collect();
+        let message = words.join(" ");
         let usage =
             Error::new(Kind::Usage, "usage", message).remedy(format!("see {program} --help"));
         Talk::new(manner).error(&usage);

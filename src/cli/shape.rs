@@ -113,6 +113,32 @@ pub(super) struct Shape {
     pub(super) threads: Option<Threads>,
 }
 
+impl Shape {
+    /// An option that was typed and that only a conversion can heed.
+    pub(super) fn shaping(&self) -> Option<&'static str> {
+        let typed = [
+            (self.output.is_some(), "--output"),
+            (self.compress.is_some(), "--compress"),
+            (self.level.is_some(), "--level"),
+            (self.context.is_some(), "--context"),
+            (self.no_context, "--no-context"),
+            (!self.edit.is_empty(), "--edit"),
+            (!self.skip_edit.is_empty(), "--skip-edit"),
+            (!self.authorized_key.is_empty(), "--authorized-key"),
+            (!self.context_var.is_empty(), "--context-var"),
+            (!self.context_script.is_empty(), "--context-script"),
+            (self.keep_passwords, "--keep-passwords"),
+            (self.root_volume.is_some(), "--root-volume"),
+            (self.checksum.is_some(), "--checksum"),
+            (self.input_format.is_some(), "--input-format"),
+            (self.this_layer, "--this-layer"),
+            (!self.parent.is_empty(), "--parent"),
+            (self.align.is_some(), "--align"),
+        ];
+        typed.into_iter().find(|(typed, _)| *typed).map(|(_, option)| option)
+    }
+}
+
 /// How the program talks.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Talking {

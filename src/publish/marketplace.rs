@@ -13,6 +13,8 @@
 mod list;
 mod skew;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use url::Url;
 
 use super::http::{Backoff, Body, Client, Reply, Request, shown, temporary};
@@ -68,13 +70,17 @@ impl Marketplace {
     }
 
     fn get(&self, url: &Url, control: &Control) -> Result<Option<Reply>> {
+        Ok(Some(self.ask(url, control)?).filter(|reply| reply.status == 200))
+    }
+
+    /// A reply of status 200, 404 or 410.
+    fn ask(&self, url: &Url, control: &Control) -> Result<Reply> {
         let mut request =
             Request::new("GET", url).header("accept", XML).header("cache-control", "no-cache");
         request.max_reply = xml::LARGEST as u64;
         let reply = self.client.send(&request, control)?;
         match reply.status {
-            200 => Ok(Some(reply)),
-            404 | 410 => Ok(None),
+            200 | 404 | 410 => Ok(reply),
             _ => Err(reply.failure(&request)),
         }
     }
@@ -164,7 +170,14 @@ impl Registry for Marketplace {
         // A status that the server does not know filters nothing: deprecated and expired entries
         // count, too.
         url.set_query(Some("status=all"));
-        let Some(reply) = self.get(&url, control)? else { return Ok(None) };
+        let reply = self.ask(&url, control)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        skew::refuse_ahead(&reply, now)?;
+        // A marketplace that has nothing yet answers 404, too: whether this is one is seen only when
+        // it is told something.
+        if reply.status != 200 {
+            return Ok(None);
+        }
         list::newest(&reply.body, identifier, email)
     }
 

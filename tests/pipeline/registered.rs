@@ -10,7 +10,7 @@ use stratus::metadata::{Manifest, date};
 use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, bad, good};
-use crate::common::testdata;
+use crate::common::{judge, testdata};
 
 /// A user with a disk, and a repository of its own for each case.
 struct Case {
@@ -114,6 +114,21 @@ fn a_clock_behind_the_newest_entry_is_found_before_the_upload() {
     assert!(said.contains("taken for older"), "{said}");
     assert_eq!(case.names("b/"), Vec::<String>::new());
     assert_eq!((ahead.uploads(), ahead.entries().len()), (1, 1));
+}
+
+/// An entry from the future would be the newest one until then.
+#[test]
+fn a_clock_far_ahead_of_the_marketplace_is_found_before_the_upload() {
+    let (case, market) = (Case::new(), Market::start(&[]));
+    let publish = case.user.publish("a.vdi", &case.place.url(), &market.url(), &[]);
+    let mut ahead = judge("faketime", "faketime");
+    ahead.args(["-f", "+2d"]).arg(publish.get_program()).args(publish.get_args());
+    ahead.current_dir(publish.get_current_dir().unwrap()).env_clear();
+    ahead.envs(publish.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = ahead.output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert_eq!((market.uploads(), market.entries().len()), (0, 0));
+    assert!(case.place.server.names().iter().all(|name| !name.contains(".img.gz")), "{output:?}");
 }
 
 #[test]

@@ -8,9 +8,11 @@ use crate::cli::config::Site;
 use crate::cli::talk::{Talk, printable};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
+use crate::metadata::identifier;
 use crate::pipeline::publish::{self as pipeline, Answer, clock};
 
 pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
+    identifier::to_sha1(&args.identifier).map_err(|e| e.with_kind(Kind::Usage))?;
     let (registry, need) =
         place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
     let signer = signer(&args.signing, site, need, args.dry_run, talk)?

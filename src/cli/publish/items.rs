@@ -48,6 +48,11 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
     let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
     settings::refuse_same_outputs(&jobs)?;
     jobs.iter_mut().for_each(|job| job.remember = true);
+    if let ([input], [_]) = (args.inputs.as_slice(), disks.as_slice()) {
+        // Before a key is made for it.
+        std::fs::metadata(input)
+            .map_err(|e| Error::io("input-open", "cannot open the input", input, e))?;
+    }
     let item = |input: &PathBuf| {
         let at = jobs.iter().position(|job| job.input == *input);
         Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
@@ -82,6 +87,14 @@ pub(super) fn refuse_packed(input: &Path) -> Result<()> {
     let mut magic = [0; 2];
     let read = File::open(input).and_then(|mut file| file.read_exact(&mut magic));
     if read.is_ok() && magic == [0x1f, 0x8b] {
+        let mut record = input.as_os_str().to_owned();
+        record.push(".json");
+        // There is one, and it is none.
+        if let Err(error) = Record::read(Path::new(&record))
+            && error.kind() != Kind::Missing
+        {
+            return Err(error);
+        }
         return Err(Error::new(
             Kind::Missing,
             "record-missing",

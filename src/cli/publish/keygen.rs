@@ -14,6 +14,10 @@ use crate::pipeline::publish::clock;
 
 pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("cert.p12"));
+    if path.as_os_str() == "-" {
+        return Err(Error::new(Kind::Usage, "usage", "a key does not go to standard output")
+            .remedy("name a file with -o"));
+    }
     let exists = || {
         Error::new(Kind::CannotCreate, "output-exists", "this exists already")
             .at(&path)

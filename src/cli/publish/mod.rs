@@ -139,6 +139,12 @@ impl Work<'_> {
         let Work { control, talk, .. } = self;
         let mut publication = self.publication(item);
         let mut status = None;
+        if let (None, Some(option)) = (&item.job, self.args.shape.shaping()) {
+            talk.warn(&format!(
+                "{} is an image already: {option} does nothing to it",
+                item.input.display()
+            ));
+        }
         if let Some(job) = &item.job {
             refuse_packed(&job.input)?;
             let opened = pipeline::open(job, control)?;

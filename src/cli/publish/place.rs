@@ -94,14 +94,22 @@ impl Places {
     ) -> Result<Self> {
         let repository: Option<String> = site.or(place.repository.clone(), "repository")?;
         let embedded = Embedded::settle(site)?;
-        let transport = transport(options, site, repository.as_deref(), control)?;
+        let configured: Option<String> = site.get("marketplace")?;
+        let asks = |text: &Option<String>| text.as_deref().is_some_and(is_http);
+        // What is only for servers is not looked at where none is asked.
+        let embedded_only = place.marketplace.as_deref() == Some("") && configured.is_none();
+        let servers = asks(&repository) || place.marketplace.is_some() && !embedded_only;
+        let transport = match servers {
+            true => transport(options, site, repository.as_deref(), control)?,
+            false => Transport::default(),
+        };
         let (target, naming) = match &repository {
             None => (embedded.repository()?, Naming::ByIdentifier),
             Some(text) => (target(text, &transport, control)?, Naming::Plain),
         };
         let wanted = match place.marketplace.as_deref() {
             None => None,
-            Some("") => Some(site.get::<String>("marketplace")?),
+            Some("") => Some(configured),
             Some(url) => Some(Some(url.to_owned())),
         };
         let mut reach = Reach::Any;
@@ -181,6 +189,13 @@ fn target(text: &str, transport: &Transport, control: &Control) -> Result<Box<dy
     }
     if text.to_ascii_lowercase().starts_with("file:") {
         return Ok(Box::new(Directory::from_url(&url(text, "--repository")?)?));
+    }
+    let scheme = text.split(":/").next().filter(|scheme| scheme.len() < text.len());
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+    if scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.chars().all(is_word)) {
+        let message = "--repository looks like a URL of a kind that is not known";
+        return Err(Error::new(Kind::Usage, "repository-kind", message)
+            .remedy("name an http(s):// URL or a file:// URL, or write ./NAME for a folder"));
     }
     Ok(Box::new(Directory::new(Path::new(text))?))
 }

@@ -118,7 +118,7 @@ fn all(
     control: &Control,
 ) -> Result<Steps> {
     let memory = Memory::look(place, publication.restart)?;
-    let mut run = Run { publication, place, control, memory, newest: None };
+    let mut run = Run { publication, place, control, memory, newest: None, news: false };
     let draft = Draft::new(publication, place, record, sha1, control)?;
     run.rehearse(&draft)?;
     let mut steps = Steps::default();
@@ -129,7 +129,12 @@ fn all(
         bytes: record.file.bytes,
         sha256,
     };
-    steps.store(publication, &image, publication.force, control)?;
+    if run.is_there(&image)? {
+        let url = publication.target.location(image.name);
+        steps.lines.push(format!("GET {url} (its last MiB: an earlier run has proved it)"));
+    } else {
+        steps.store(publication, &image, publication.force, control)?;
+    }
     let checksum = format!("{sha256}  {}\n", draft.names.file());
     steps.store_text(publication, &draft.names.checksum, &checksum, control)?;
     if let Some(signer) = publication.signer {

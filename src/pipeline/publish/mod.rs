@@ -218,7 +218,7 @@ fn publish_locked(
     control: &Control,
 ) -> Result<Published> {
     let memory = Memory::open(place, publication.restart, |note| control.note(note))?;
-    let mut run = Run { publication, place, control, memory, newest: None };
+    let mut run = Run { publication, place, control, memory, newest: None, news: false };
     let image = run.check()?;
     let draft = run.draft(&image)?;
     run.rehearse(&draft)?;

@@ -25,6 +25,9 @@ pub struct Run<'a> {
     pub memory: Memory,
     /// When the registry's newest entry of the image was signed.
     pub newest: Option<u64>,
+    /// Whether something new will be signed: then the image is read back as a whole, whatever an
+    /// earlier run has proved.
+    pub news: bool,
 }
 
 /// An image that is what its record says.
@@ -93,6 +96,9 @@ impl Run<'_> {
         let known = known.map(|(created, _)| created);
         let publication = self.publication;
         self.newest = draft.rehearse(publication, self.place, known.as_deref(), self.control)?;
+        if let Some(signer) = publication.signer {
+            self.news = self.known(draft, signer, (publication.clock)()?)?.is_none();
+        }
         Ok(())
     }
 
@@ -116,23 +122,33 @@ impl Run<'_> {
         self.store(&Object { name, content, bytes, sha256: &sha256 }, replace)
     }
 
-    fn store(&mut self, object: &Object, replace: bool) -> Result<Stored> {
-        let Publication { target, verify, .. } = *self.publication;
-        let key = Key {
-            target: target.identity(),
+    fn key(&self, object: &Object) -> Key {
+        Key {
+            target: self.publication.target.identity(),
             object: object.name.to_owned(),
             sha256: object.sha256.to_owned(),
-        };
-        // What is small is compared anew.
+        }
+    }
+
+    /// Whether the image need not be stored: an earlier run has proved it, it looks as it did then,
+    /// and nothing new is to be signed. What is small is compared anew.
+    pub fn is_there(&self, object: &Object) -> Result<bool> {
+        let Publication { target, verify, .. } = *self.publication;
         let large = matches!(object.content, Content::File(_));
-        if large
-            && self.memory.stored(&key, verify)
-            && target.look(object, self.control)? == Found::Perhaps
-        {
+        Ok(large
+            && !self.news
+            && self.memory.stored(&self.key(object), verify)
+            && target.look(object, self.control)? == Found::Perhaps)
+    }
+
+    fn store(&mut self, object: &Object, replace: bool) -> Result<Stored> {
+        let Publication { target, verify, .. } = *self.publication;
+        if self.is_there(object)? {
             let proof =
                 "proved by an earlier run; its size and last MiB are as they were".to_owned();
             return Ok(Stored { url: target.location(object.name), already: true, proof });
         }
+        let key = self.key(object);
         let how = How { verify, replace };
         let stored =
             target.store(object, how, &mut self.memory.session(key.clone()), self.control)?;

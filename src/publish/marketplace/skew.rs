@@ -2,6 +2,7 @@
 //! refuse one from the future: both come from clocks, and neither is easily seen.
 
 use crate::control::Control;
+use crate::error::{Error, Kind, Result};
 use crate::metadata::date;
 use crate::publish::http::Reply;
 
@@ -11,13 +12,35 @@ const TOLERATED: u64 = 300;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// Seconds that ours may be ahead before nothing is signed by it: an entry from the future is the
+/// newest one until that time has come, and nobody could correct it before.
+const AHEAD: u64 = 3600;
+
+/// Refuses to go on with a clock that is far ahead of the server's.
+///
+/// # Errors
+/// `Config`.
+pub fn refuse_ahead(reply: &Reply, now: u64) -> Result<()> {
+    let Some(theirs) = reply.header("date").and_then(seconds) else { return Ok(()) };
+    if now <= theirs.saturating_add(AHEAD) {
+        return Ok(());
+    }
+    let message = format!(
+        "the marketplace's clock says {}, this machine's {}: an entry from the future would lock \
+         out every later one",
+        date::text(theirs),
+        date::text(now)
+    );
+    Err(Error::new(Kind::Config, "clock-ahead", message).remedy("set the clock that is wrong"))
+}
+
 /// Warns if the server's clock is far from ours.
 pub fn warn(reply: &Reply, now: u64, control: &Control) {
     let Some(theirs) = reply.header("date").and_then(seconds) else { return };
     if theirs.abs_diff(now) > TOLERATED {
         control.warn(format!(
             "the marketplace's clock says {}, ours {}: set the one that is wrong, or entries will \
-             be refused as too old",
+             be refused as too old, or count for too long",
             date::text(theirs),
             date::text(now)
         ));
