@@ -578,7 +578,10 @@ fn the_answer_to_a_signal_comes_within_two_seconds_whatever_the_work_is() {
         say(&format!("SIGTERM, {what}: {} ms", took.as_millis()));
         exits(&output, 143);
         assert!(took < Duration::from_secs(2), "{what}: {took:?}");
-        assert!(last_checkpoint(&case) > 0);
+        // In a build for tests on a busy machine the map of 16,384 blocks takes longer to walk than
+        // the time that was given: then there is nothing yet to keep.
+        let nothing = String::from_utf8_lossy(&output.stderr).contains(" at byte 0 of ");
+        assert!(nothing || last_checkpoint(&case) > 0, "{what}: {output:?}");
     }
 }
 
