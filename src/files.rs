@@ -80,6 +80,12 @@ pub fn cannot_create(path: &Path, cause: io::Error) -> Error {
         .remedy("check the folder and its permissions, or choose another output with -o")
 }
 
+/// The folder that `path` is in: the current one if it names none.
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 /// Makes the entries of `folder` durable.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)

@@ -803,8 +803,18 @@ fn peak_memory_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// In a process of its own: the peak of its memory is measured, and other tests have one, too.
 #[test]
 fn every_word_of_the_header_may_be_anything_without_harm() {
+    const ALONE: &str = "STRATUS_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let name = "every_word_of_the_header_may_be_anything_without_harm";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        return;
+    }
     let parent = Vdi::new(2 * B64 + 4096, B)
         .with(0, Block::Data(noise(21, B as usize)))
         .with(1, Block::Data(noise(22, B as usize)));
@@ -861,9 +871,8 @@ fn every_word_of_the_header_may_be_anything_without_harm() {
     }
     // Comments and geometry may be anything, the rest hardly.
     assert!(taken > 1000 && refused > 400, "{taken} taken, {refused} refused");
-    // Of the whole process, in which other tests run: 273 MiB were seen.
     let peak = peak_memory_kib();
-    assert!(peak < 384 << 10, "{peak} KiB at the peak");
+    assert!(peak < 256 << 10, "{peak} KiB at the peak");
 }
 
 #[test]

@@ -3,16 +3,18 @@
 //!
 //! The judges are that server, which asks xmlsec1 and OpenSSL, and what it has in its folder.
 
+mod common;
+#[path = "servers/mod.rs"]
+mod servers;
 #[path = "common/targets.rs"]
 mod targets;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::ops::Deref;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use common::judge;
+use servers::market::Market;
 use stratus::control::{Control, Event};
 use stratus::digest::Algorithm;
 use stratus::error::{Error, Kind};
@@ -24,20 +26,11 @@ use stratus::publish::market_folder::MarketFolder;
 use stratus::publish::marketplace::Marketplace;
 use stratus::publish::registry::{Endorsed, Entry, Registered, Registry, Signed, to_deprecate};
 use targets::watched;
-use tempfile::TempDir;
 use url::Url;
 
 const SHA1: &str = "c319bbd5afc0a22ba3eaed0507c39383ec28eeff";
 const ID: &str = "MMZu9WvwKIro-rtBQfDk4PsKO7_";
 const JANE: &str = "jane.tester@example.org";
-
-/// A program that judges. One that is missing is an error that says how to get it.
-fn judge(program: &str, package: &str) -> Command {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .any(|folder| folder.join(program).is_file());
-    assert!(found, "the judge {program} is missing: apt-get install {package} (or tests/run)");
-    Command::new(program)
-}
 
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
@@ -104,61 +97,22 @@ fn entry(created: u64) -> Entry {
 // The server -------------------------------------------------------------------------------------
 
 struct Server {
-    child: Child,
-    port: u16,
-    data: TempDir,
+    market: Market,
     path: &'static str,
 }
 
 impl Server {
     fn start(options: &[&str]) -> Self {
-        judge("xmlsec1", "xmlsec1");
-        judge("openssl", "openssl");
-        let data = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/marketplace/server.py");
-        let mut child = judge("python3", "python3-minimal")
-            .arg(script)
-            .arg("--data")
-            .arg(data.path())
-            .args(options)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().strip_prefix("listening ").expect(&line).parse().unwrap();
-        Server { child, port, data, path: "" }
-    }
-
-    /// A request by hand; gives status and body.
-    fn ask(&self, method: &str, path: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: application/xml\r\n\
-             Content-Type: application/xml\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        let status = reply.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, reply.split_once("\r\n\r\n").unwrap().1.to_owned())
-    }
-
-    fn fault(&self, name: &str, times: u32) {
-        assert_eq!(self.ask("POST", &format!("/_fault/{name}/{times}"), b"").0, 200, "{name}");
+        Server { market: Market::start(options), path: "" }
     }
 
     /// How many uploads came, and how many were stored.
     fn counts(&self) -> (u64, u64) {
-        let counts: serde_json::Value =
-            serde_json::from_str(&self.ask("GET", "/_counts", b"").1).unwrap();
-        (counts["uploads"].as_u64().unwrap(), counts["stored"].as_u64().unwrap())
+        (self.uploads(), self.stored())
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}{}", self.port, self.path)
+        self.market.url() + self.path
     }
 
     fn client(&self) -> Marketplace {
@@ -170,10 +124,11 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Server {
+    type Target = Market;
+
+    fn deref(&self) -> &Market {
+        &self.market
     }
 }
 
@@ -272,7 +227,7 @@ fn slashes_and_paths_in_the_address_do_no_harm() {
     let mut server = Server::start(&["--prefix", "mp/v1"]);
     server.path = "/mp/v1";
     let now = now();
-    let odd = format!("http://127.0.0.1:{}//mp//v1///", server.port);
+    let odd = format!("http://127.0.0.1:{}//mp//v1///", server.port());
     let registered = client(&odd).register(&document(now), now, &QUIET).unwrap();
     assert_eq!(registered, Registered::Created { url: server.entry_url(now) });
 }
@@ -459,7 +414,7 @@ fn another_signed_document_in_its_place_is_found_out() {
     ];
     for other in others {
         let server = Server::start(&[]);
-        std::fs::write(server.data.path().join("other.xml"), other).unwrap();
+        std::fs::write(server.folder().join("other.xml"), other).unwrap();
         server.fault("stores-file", 1);
         let error = server.client().register(&document(now), now, &QUIET).unwrap_err();
         assert_eq!(error.kind(), Kind::Mismatch, "{error}");

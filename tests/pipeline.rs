@@ -14,8 +14,6 @@ mod everywhere;
 mod killed;
 #[path = "pipeline/limits.rs"]
 mod limits;
-#[path = "pipeline/market.rs"]
-mod market;
 #[path = "pipeline/originals.rs"]
 mod originals;
 #[path = "pipeline/places.rs"]

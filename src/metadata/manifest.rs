@@ -6,8 +6,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::identifier;
-use super::vocabulary::{hex, plain};
-use crate::digest::Algorithm;
+use super::vocabulary::plain;
+use crate::digest::{Algorithm, hex};
 use crate::error::{Error, Kind, Result};
 
 /// The most edits that a manifest lists one by one; see [`listed`].

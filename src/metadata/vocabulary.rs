@@ -91,8 +91,3 @@ pub(super) fn quoted(text: &str) -> String {
         None => format!("\"{}\"", plain(text)),
     }
 }
-
-/// Bytes in lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -44,10 +44,7 @@ impl Place {
         let cannot =
             |message: &str| Error::new(Kind::CannotCreate, "output-name", message).at(path);
         let name = path.file_name().ok_or_else(|| cannot("this is no name for a file"))?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = crate::files::folder_of(path).to_owned();
         match fs::metadata(&folder) {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => return Err(cannot("its parent is not a folder")),

@@ -278,9 +278,9 @@ impl Target for Directory {
         if how.replace {
             folder.replace(&finished, last)?;
         } else if !folder.rename(&finished, last)? {
-            // Another run was faster; it may have stored the same.
-            drop(part);
-            discard(&folder, object, &owner)?;
+            // Another run was faster; it may have stored the same. Removed while it is locked: nobody
+            // can have come between.
+            part.remove(&folder)?;
             let stored = self.there(object, (&folder, last), false, control)?;
             return stored.ok_or_else(|| {
                 Error::new(Kind::Locked, "locked", "other runs come and go on this name")

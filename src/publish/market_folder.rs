@@ -12,13 +12,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::directory::Directory;
 use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use super::{Content, How, Object, Session, Target, name};
 use crate::control::Control;
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::{date, xml};
 
@@ -146,7 +146,7 @@ impl Registry for MarketFolder {
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
         sent.must_be_later(newest.as_ref())?;
 
-        let sha256 = crate::digest::hex(&Sha256::digest(document));
+        let sha256 = digest::sha256(document);
         let file = file_name(&sent.entry);
         name::parts(&file)?;
         let object = Object {

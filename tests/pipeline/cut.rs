@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::thread;
 
 use super::full;
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, canonical, good};
 use crate::cutter::{Cut, Cutter};
+use crate::servers::market::Market;
 
 /// In thousandths of a body: 0, 1, 50, 95, 99.9 % and after the last byte.
 const WHERE: [u64; 6] = [0, 10, 500, 950, 999, 1000];

@@ -4,9 +4,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, canonical, checks, good};
+use crate::servers::market::Market;
 
 const SCHEME: &str = "[stratuslab_repo]\n\
                       repo_structure = #type_#/#os#-#osversion#-#arch#-#type#/#version#\n\

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::full;
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{NOISE, User, canonical, checks, good};
+use crate::servers::market::Market;
 
 /// So slow that the upload takes most of a second: kills hit it, too.
 const SLOW: [&str; 2] = ["--limit-upload", "6M"];

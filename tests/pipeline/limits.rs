@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use super::market::Market;
 use super::places;
 use super::user::{User, good};
 use crate::common::{PUBLISH, judge};
+use crate::servers::market::Market;
 
 #[test]
 fn a_limit_of_the_line_is_kept() {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, str};
 
-use super::market::Market;
 use super::places;
 use super::user::{User, good};
 use crate::common::testdata;
+use crate::servers::market::Market;
 
 #[test]
 fn the_original_validator_takes_the_entry_of_a_prepared_guest() {

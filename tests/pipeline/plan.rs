@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, good};
 use crate::common::{exits, stratus};
+use crate::servers::market::Market;
 
 const READS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "PROPFIND"];
 

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::market::{Market, ask};
 use super::places::{self, Place};
 use super::user::{User, bad, checks, good};
 use crate::servers::apache;
+use crate::servers::market::{Market, ask};
 
 #[test]
 fn a_wrong_login_ends_it_before_anything_is_sent() {

@@ -7,10 +7,10 @@ use stratus::metadata::keys::Endorser;
 use stratus::metadata::signature::{Options, Profile, sign};
 use stratus::metadata::{Manifest, date};
 
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, bad, good};
 use crate::common::{judge, testdata};
+use crate::servers::market::Market;
 
 /// A user with a disk, and a repository of its own for each case.
 struct Case {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::market::Market;
 use super::places::{self, Place};
 use super::user::{User, good};
+use crate::servers::market::Market;
 
 /// Stops it in the middle of the upload, and goes on.
 fn is_stopped(place: &Place, user: &User, market: &Market) {

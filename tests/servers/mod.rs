@@ -4,6 +4,7 @@
 
 pub mod apache;
 pub mod lighttpd;
+pub mod market;
 pub mod nginx;
 pub mod tls;
 

@@ -60,12 +60,17 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
     Ok(args.inputs.iter().map(item).collect())
 }
 
+/// Where the record of the image `input` would be.
+fn record_beside(input: &Path) -> PathBuf {
+    let mut name = input.as_os_str().to_owned();
+    name.push(".json");
+    PathBuf::from(name)
+}
+
 /// Whether `input` is an image of ours: its record lies beside it. What begins like a record and is
 /// none any more is not passed over: the image would be taken for a disk and prepared again.
 fn is_image(input: &Path) -> Result<bool> {
-    let mut name = input.as_os_str().to_owned();
-    name.push(".json");
-    let name = PathBuf::from(name);
+    let name = record_beside(input);
     match Record::read(&name) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == Kind::Missing => Ok(false),
@@ -87,10 +92,8 @@ pub(super) fn refuse_packed(input: &Path) -> Result<()> {
     let mut magic = [0; 2];
     let read = File::open(input).and_then(|mut file| file.read_exact(&mut magic));
     if read.is_ok() && magic == [0x1f, 0x8b] {
-        let mut record = input.as_os_str().to_owned();
-        record.push(".json");
         // There is one, and it is none.
-        if let Err(error) = Record::read(Path::new(&record))
+        if let Err(error) = Record::read(&record_beside(input))
             && error.kind() != Kind::Missing
         {
             return Err(error);

@@ -20,7 +20,9 @@ mod secret;
 mod signer;
 mod words;
 
+use std::fmt::Display;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use args::{Args, Command, Describing};
@@ -69,6 +71,7 @@ impl Args {
         match &self.command {
             None => Some(&self.signing),
             Some(Command::Deprecate(args)) => Some(&args.signing),
+            Some(Command::Metadata { command: args::Metadata::Sign(args) }) => Some(&args.signing),
             _ => None,
         }
     }
@@ -202,17 +205,6 @@ impl Work<'_> {
 
 /// What is said of the image, from the options and the settings of the site.
 fn described(args: &Describing, site: &Site) -> Result<Said> {
-    let list = |typed: &[String], key: &str| -> Result<Vec<String>> {
-        let set = site.get::<String>(key)?.unwrap_or_default();
-        let set = set.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty());
-        Ok(if typed.is_empty() { set.collect() } else { typed.to_vec() })
-    };
-    let ports: Vec<String> = args.inbound_port.iter().map(u16::to_string).collect();
-    let ports = list(&ports, "inbound_port")?.into_iter().map(|port| {
-        port.parse().map_err(|_| {
-            Error::new(Kind::Config, "config-value", format!("'{port}' is not a port"))
-        })
-    });
     Ok(Said {
         title: args.title.clone(),
         comment: args.comment.clone(),
@@ -225,8 +217,27 @@ fn described(args: &Describing, site: &Site) -> Result<Said> {
         os_arch: args.os_arch.clone(),
         image_version: args.image_version.clone(),
         disks_bus: site.or(args.disks_bus, "disks_bus")?.map(|bus| bus.to_string()),
-        hypervisors: list(&args.hypervisor, "hypervisor")?,
-        inbound_ports: ports.collect::<Result<_>>()?,
+        hypervisors: list(&args.hypervisor, "hypervisor", site)?,
+        inbound_ports: list(&args.inbound_port, "inbound_port", site)?,
         valid_days: site.or(args.valid_days, "valid_days")?.map(|days| days.0),
     })
+}
+
+/// The values that were typed, else those that the site has set, with commas between them.
+fn list<T>(typed: &[T], key: &str, site: &Site) -> Result<Vec<T>>
+where
+    T: Clone + FromStr,
+    T::Err: Display,
+{
+    if !typed.is_empty() {
+        return Ok(typed.to_vec());
+    }
+    let set = site.get::<String>(key)?.unwrap_or_default();
+    let words = set.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let value = |word: &str| {
+        word.parse().map_err(|why| {
+            Error::new(Kind::Config, "config-value", format!("'{word}' in {key}: {why}"))
+        })
+    };
+    words.map(value).collect()
 }

@@ -9,7 +9,7 @@ use super::secret;
 use crate::cli::config::{Site, data_folder};
 use crate::cli::talk::Talk;
 use crate::error::{Error, Kind, Result};
-use crate::files::cannot_create;
+use crate::files::{cannot_create, folder_of, sync_folder};
 use crate::metadata::keys::{self, Endorser};
 use crate::metadata::signature::Profile;
 use crate::pipeline::publish::{Signer, clock};
@@ -78,15 +78,13 @@ fn endorser(
         Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
     };
     // What was typed counts before what a site has set, whichever of the two kinds it is.
-    let rank = |typed: bool, key| if typed { Some(0) } else { site.rank(key) };
-    let (p12, key) =
-        (rank(options.p12_cert.is_some(), "p12_cert"), rank(options.key.is_some(), "key"));
+    let (p12, key) = (site.rank("p12_cert"), site.rank("key"));
     let p12_counts = p12.is_some_and(|p12| key.is_none_or(|key| p12 <= key));
     if let (Some(p12), true) = (path(&options.p12_cert, "p12_cert")?, p12_counts) {
         return p12_file(options, &p12, site).map(Some);
     }
     if let Some(key) = path(&options.key, "key")? {
-        return pem(options, Some(&key), path(&options.cert, "cert")?, site).map(Some);
+        return pem(options, &key, path(&options.cert, "cert")?, site).map(Some);
     }
     match need {
         Need::None => Ok(None),
@@ -105,11 +103,10 @@ fn p12_file(options: &Signing, path: &Path, site: &Site) -> Result<Endorser> {
 
 fn pem(
     options: &Signing,
-    key: Option<&Path>,
+    key: &Path,
     certificate: Option<PathBuf>,
     site: &Site,
 ) -> Result<Endorser> {
-    let key = key.unwrap_or(Path::new(""));
     let certificate = certificate.unwrap_or_else(|| key.to_owned());
     let (key_bytes, certificate_bytes) = (read(key)?, read(&certificate)?);
     with_password(options, site, key, |password| {
@@ -189,7 +186,7 @@ fn open_own(path: &Path, options: &Signing, site: &Site) -> Result<Endorser> {
         .at(path)
         .remedy(format!("chmod 600 {0}; if somebody may have it, make another", path.display())));
     }
-    pem(options, Some(path), None, site)
+    pem(options, path, None, site)
 }
 
 /// What the client of StratusLab signed with by default, else this user's own key.
@@ -219,7 +216,7 @@ fn new_key(options: &Signing, site: &Site, now: u64) -> Result<Endorser> {
 
 /// Two runs at once make one key: whoever comes second takes the first one's.
 fn make_own(path: &Path, endorser: &Endorser) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(|e| cannot_create(folder, e))?;
     write_key(path, endorser.to_pem()?.as_bytes(), false).map(drop)
 }
@@ -247,11 +244,7 @@ pub(super) fn write_key(path: &Path, bytes: &[u8], replace: bool) -> Result<bool
     match written {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !replace => Ok(false),
         Err(e) => Err(cannot_create(path, e)),
-        Ok(()) => crate::files::sync_folder(match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        })
-        .map(|()| true),
+        Ok(()) => sync_folder(folder_of(path)).map(|()| true),
     }
 }
 

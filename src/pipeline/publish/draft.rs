@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::dry::UNKNOWN_IDENTIFIER;
 use super::local::{self, MAX_MANIFEST};
 use super::names::{Names, manifest_beside};
-use super::{Publication, Reach, Signer};
+use super::{Publication, Reach, Said, Signer};
 use crate::control::Control;
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
@@ -49,6 +49,8 @@ pub struct Draft {
     pub names: Names,
     /// Where others find the image.
     pub location: String,
+    /// SHA-256 over all that shapes the signed manifest but the time; empty if nobody signs.
+    pub content: String,
 }
 
 impl Draft {
@@ -73,7 +75,22 @@ impl Draft {
         if let Some(file) = &mut manifest.file {
             file.name = names.file().to_owned();
         }
-        Ok(Draft { manifest, names, location })
+        let content = match publication.signer {
+            Some(signer) => content(&manifest, signer, said.valid_days)?,
+            None => String::new(),
+        };
+        Ok(Draft { manifest, names, location, content })
+    }
+
+    /// The manifest, dated `at` and signed then, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Those of dating, and of [`sign_and_validate`].
+    pub fn sign(&self, said: &Said, signer: &Signer, at: u64) -> Result<Dated> {
+        let mut manifest = self.manifest.clone();
+        said.date(&mut manifest, at)?;
+        let (document, verified) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
+        Ok(Dated { manifest, document, verified })
     }
 
     /// Signs and validates for trial, and looks at whatever could be in the way of the manifest: here,
@@ -93,10 +110,8 @@ impl Draft {
             return self.orphan(publication, control).map(|()| None);
         };
         let now = (publication.clock)()?;
-        let mut manifest = self.manifest.clone();
-        publication.said.date(&mut manifest, now)?;
+        let Dated { manifest, verified, .. } = self.sign(&publication.said, signer, now)?;
         manifest.remarks().into_iter().for_each(|remark| control.warn(remark));
-        let (_, verified) = sign_and_validate(&manifest.to_xml()?, signer, now)?;
         tell(&verified, control);
         let identifier = manifest.identifier()?;
         let of = (identifier != UNKNOWN_IDENTIFIER).then_some((&*identifier, &*verified.email));
@@ -157,18 +172,27 @@ impl Draft {
         }
         Ok(())
     }
+}
 
-    /// SHA-256 over all that shapes the signed manifest, but for the time.
-    pub fn content(&self, signer: &Signer, valid_days: Option<u64>) -> Result<String> {
-        let Signer { endorser, email, profile, sha256_digest } = signer;
-        let days = valid_days.unwrap_or(super::VALID_DAYS);
-        let text = format!(
-            "{}\n{profile} {sha256_digest} {days} {email:?} {}",
-            self.manifest.to_xml()?,
-            sha256(endorser.certificate().der())
-        );
-        Ok(sha256(text.as_bytes()))
-    }
+/// A manifest with its dates, and what it became.
+pub struct Dated {
+    /// With dates, without endorsement.
+    pub manifest: Manifest,
+    /// The signed document.
+    pub document: String,
+    /// What verifying it told.
+    pub verified: Verified,
+}
+
+fn content(manifest: &Manifest, signer: &Signer, valid_days: Option<u64>) -> Result<String> {
+    let Signer { endorser, email, profile, sha256_digest } = signer;
+    let days = valid_days.unwrap_or(super::VALID_DAYS);
+    let text = format!(
+        "{}\n{profile} {sha256_digest} {days} {email:?} {}",
+        manifest.to_xml()?,
+        sha256(endorser.certificate().der())
+    );
+    Ok(sha256(text.as_bytes()))
 }
 
 /// A user or password in a location would be signed and shown to everybody.

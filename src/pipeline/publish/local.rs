@@ -82,8 +82,7 @@ pub fn write(path: &Path, bytes: &[u8], part: &Path) -> Result<()> {
         .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(part, path))
         .map_err(|e| failed("manifest-write", "cannot write the manifest", path, e))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    files::sync_folder(folder.unwrap_or(Path::new(".")))
+    files::sync_folder(files::folder_of(path))
 }
 
 /// Gives `path` these bytes, whole or not at all, by way of `.NAME.part` beside it.

@@ -46,7 +46,7 @@ enum Line {
     /// An object was proved at its place, by reading so much of it back.
     Stored { key: Key, verify: String, proof: String },
     /// A manifest with this content was signed as of `created`.
-    Signed { content: String, created: String, valid: Option<String> },
+    Signed { content: String, created: String, valid: String },
     /// A registry has the document with this SHA-256, or waits for a confirmation of it.
     Registered { registry: String, document: String, url: Option<String>, pending: Option<String> },
 }
@@ -155,23 +155,19 @@ impl Memory {
         self.add(Line::Stored { key, verify, proof })
     }
 
-    /// When the manifest with this content was signed, and until when it says that it is valid.
-    pub fn signed(&self, content: &str) -> Option<(String, Option<String>)> {
+    /// The last signature of the manifest with this content.
+    pub fn signed(&self, content: &str) -> Option<Signed> {
         self.last(|line| match line {
             Line::Signed { content: c, created, valid } if c == content => {
-                Some((created.clone(), valid.clone()))
+                Some(Signed { created: created.clone(), valid: valid.clone() })
             }
             _ => None,
         })
     }
 
     /// Remembers a signature.
-    pub fn set_signed(
-        &mut self,
-        content: String,
-        created: String,
-        valid: Option<String>,
-    ) -> Result<()> {
+    pub fn set_signed(&mut self, content: &str, created: &str, valid: &str) -> Result<()> {
+        let [content, created, valid] = [content, created, valid].map(str::to_owned);
         self.add(Line::Signed { content, created, valid })
     }
 
@@ -193,6 +189,14 @@ impl Memory {
         let (registry, document) = (registry.to_owned(), document.to_owned());
         self.add(Line::Registered { registry, document, url, pending })
     }
+}
+
+/// A signature that an earlier run made.
+pub struct Signed {
+    /// When.
+    pub created: String,
+    /// Until when it says that it is valid.
+    pub valid: String,
 }
 
 /// A registry's answer.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::draft::{self, Draft, sign_and_validate};
+use super::draft::{self, Dated, Draft};
 use super::local::{self, MAX_MANIFEST};
 use super::memory::{self, Answer, Key, Memory};
 use super::names::manifest_beside;
@@ -88,17 +88,11 @@ impl Run<'_> {
     /// Signs and validates for trial, and asks the registry whether it will take the manifest: a
     /// mistake is found now, not after an upload of hours.
     pub fn rehearse(&mut self, draft: &Draft) -> Result<()> {
-        let Publication { signer, said, .. } = self.publication;
-        let known = match signer {
-            Some(signer) => self.memory.signed(&draft.content(signer, said.valid_days)?),
-            None => None,
-        };
-        let known = known.map(|(created, _)| created);
-        let publication = self.publication;
-        self.newest = draft.rehearse(publication, self.place, known.as_deref(), self.control)?;
-        if let Some(signer) = publication.signer {
-            self.news = self.known(draft, signer, (publication.clock)()?)?.is_none();
-        }
+        let Publication { clock, .. } = self.publication;
+        let known = self.memory.signed(&draft.content).map(|signed| signed.created);
+        let control = self.control;
+        self.newest = draft.rehearse(self.publication, self.place, known.as_deref(), control)?;
+        self.news = self.publication.signer.is_some() && self.known(draft, clock()?)?.is_none();
         Ok(())
     }
 
@@ -160,15 +154,13 @@ impl Run<'_> {
         Ok(stored)
     }
 
-    /// When an earlier run signed this very manifest, if that signature is still good at `now`.
-    pub fn known(&self, draft: &Draft, signer: &Signer, now: u64) -> Result<Option<String>> {
-        let content = draft.content(signer, self.publication.said.valid_days)?;
-        let Some((created, valid)) = self.memory.signed(&content) else { return Ok(None) };
-        let valid = valid.map(|valid| date::epoch(&valid)).transpose()?;
-        let at = date::epoch(&created)?;
+    /// When an earlier run signed this very manifest, if that signature is still good at `now`: in
+    /// seconds since 1970.
+    pub fn known(&self, draft: &Draft, now: u64) -> Result<Option<u64>> {
+        let Some(signed) = self.memory.signed(&draft.content) else { return Ok(None) };
+        let (created, valid) = (date::epoch(&signed.created)?, date::epoch(&signed.valid)?);
         // Behind a newer entry nobody would see it.
-        let good =
-            valid.is_some_and(|valid| valid > now) && self.newest.is_none_or(|newest| newest < at);
+        let good = valid > now && self.newest.is_none_or(|newest| newest < created);
         Ok(good.then_some(created))
     }
 
@@ -176,19 +168,15 @@ impl Run<'_> {
     /// and is valid.
     pub fn sign(&mut self, draft: &Draft, signer: &Signer) -> Result<Signed> {
         let Publication { said, clock, force, .. } = self.publication;
-        let now = clock()?;
-        let content = draft.content(signer, said.valid_days)?;
-        let known = self.known(draft, signer, now)?;
-        let at = match &known {
-            Some(created) => date::epoch(created)?,
+        let known = self.known(draft, clock()?)?;
+        let at = match known {
+            Some(created) => created,
             None => draft::later_than(self.newest, *clock, self.control)?,
         };
-        let mut manifest = draft.manifest.clone();
-        said.date(&mut manifest, at)?;
-        let (document, verified) = sign_and_validate(&manifest.to_xml()?, signer, at)?;
+        let Dated { manifest, document, verified } = draft.sign(said, signer, at)?;
         let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
         if known.is_none() {
-            self.memory.set_signed(content, created.clone(), Some(valid.clone()))?;
+            self.memory.set_signed(&draft.content, &created, &valid)?;
         }
         let path = manifest_beside(&self.place.image);
         let identifier = manifest.identifier()?;

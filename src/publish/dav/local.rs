@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::control::Control;
+use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::publish::http::Body;
@@ -78,7 +79,7 @@ impl<'a> Local<'a> {
             hasher.update(self.read(at, len)?);
             at += len as u64;
         }
-        Ok(hex(hasher))
+        Ok(hex(&hasher.finalize()))
     }
 
     /// That it is what was promised.
@@ -105,13 +106,4 @@ impl<'a> Local<'a> {
 fn slice(all: &[u8], offset: u64, bytes: u64) -> &[u8] {
     let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(all.len());
     all.get(at(offset)..at(offset.saturating_add(bytes))).unwrap_or_default()
-}
-
-/// A digest as text.
-pub(super) fn hex(hasher: Sha256) -> String {
-    use std::fmt::Write;
-    hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

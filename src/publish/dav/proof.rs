@@ -4,11 +4,11 @@
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::local::hex;
 use super::requests;
 use super::stage::Stage;
 use super::upload::Upload;
 use crate::control::Control;
+use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Verify;
 use crate::publish::http::{Backoff, Client, Request, shown, temporary};
@@ -35,7 +35,7 @@ pub(super) fn read_all(
         stage.reached(done);
     })?;
     stage.end();
-    Ok((complete && done == bytes).then(|| hex(hasher)))
+    Ok((complete && done == bytes).then(|| hex(&hasher.finalize())))
 }
 
 /// Reads a range, which may reach beyond the end. False if nothing is there.

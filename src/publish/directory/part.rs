@@ -62,6 +62,12 @@ impl Part {
             .remedy("try again later"))
     }
 
+    /// Removes it, and what else it may be called.
+    pub fn remove(self, folder: &Folder) -> Result<()> {
+        folder.remove(&linked(&self.name))?;
+        folder.remove(&self.name)
+    }
+
     /// Whether the name is still this file's. Where there are no locks, somebody may have removed
     /// it, and made another.
     pub fn has_its_name(&self, folder: &Folder) -> Result<bool> {
@@ -69,6 +75,14 @@ impl Part {
         let ours = self.file.metadata().map_err(looking)?;
         let named = folder.found(&self.name)?;
         Ok(named.is_some_and(|named| (ours.dev(), ours.ino()) == (named.st_dev, named.st_ino)))
+    }
+}
+
+impl Drop for Part {
+    /// Closing the file is not enough: a process that is being started has its descriptors for a
+    /// moment, and with them the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -80,11 +94,8 @@ pub fn linked(part: &str) -> String {
 /// Removes what is unfinished, unless a run works on it.
 pub fn discard(folder: &Folder, object: &Object, owner: &str) -> Result<()> {
     let name = name::unfinished(object, owner);
-    let linked = linked(&name);
     if folder.found(&name)?.is_none() {
-        return folder.remove(&linked);
+        return folder.remove(&linked(&name));
     }
-    let part = Part::open(folder, object, owner)?;
-    folder.remove(&linked)?;
-    folder.remove(&part.name)
+    Part::open(folder, object, owner)?.remove(folder)
 }

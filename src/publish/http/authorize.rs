@@ -1,7 +1,6 @@
 //! The header that proves a login: Basic (RFC 7617) and Digest (RFC 7616, `qop=auth`).
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use url::{Host, Position, Url};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
 use super::message::Headers;
+use crate::digest::hex;
 
 /// A nonce that was not used for this long may be refused; Apache's live for 300 s.
 const FRESH: Duration = Duration::from_secs(60);
@@ -138,13 +138,6 @@ fn digest(
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

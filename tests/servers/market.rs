@@ -6,8 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use crate::common::judge;
-use crate::servers::{Plan, Server};
+use super::{Plan, Server, which};
 
 pub struct Market {
     server: Server,
@@ -15,12 +14,12 @@ pub struct Market {
 
 impl Market {
     pub fn start(options: &[&str]) -> Self {
-        judge("xmlsec1", "xmlsec1");
-        judge("openssl", "openssl");
+        which("xmlsec1", "xmlsec1");
+        which("openssl", "openssl");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/marketplace/server.py");
         let plan = Plan {
             program: "python3",
-            package: "python3-minimal",
+            package: "python3",
             folders: &[],
             room: None,
             configure: &|folder, port, _| {
@@ -59,6 +58,16 @@ impl Market {
         self.counts()["uploads"].as_u64().unwrap()
     }
 
+    /// How many of them were stored.
+    pub fn stored(&self) -> u64 {
+        self.counts()["stored"].as_u64().unwrap()
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.server.folder.path()
+    }
+
     /// Follows the link of every mail.
     pub fn confirm(&self) {
         for key in self.counts()["pending"].as_array().unwrap() {
@@ -90,7 +99,7 @@ impl Market {
 pub fn ask(port: u16, method: &str, path: &str, body: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: application/xml\r\n\
          Content-Type: application/xml\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
