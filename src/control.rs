@@ -31,6 +31,8 @@ pub enum Event {
     },
     /// The stage is over.
     End,
+    /// What only a user wants to know who asked for more.
+    Detail(String),
     /// A sentence for the user.
     Note(String),
     /// A sentence that the user should not miss.
@@ -86,6 +88,11 @@ impl Control {
         let Some(signal) = self.stopped() else { return Ok(()) };
         Err(Error::new(Kind::Interrupted(signal), "interrupted", message)
             .remedy("run the same command again: it continues there"))
+    }
+
+    /// Tells what only a user wants to know who asked for more.
+    pub fn detail(&self, text: impl Into<String>) {
+        self.progress.event(&Event::Detail(text.into()));
     }
 
     /// Tells a sentence.

@@ -4,6 +4,8 @@
 //! The judges are that server, which asks xmlsec1 and OpenSSL, and what it has in its folder.
 
 mod common;
+#[path = "common/liar.rs"]
+mod liar;
 #[path = "servers/mod.rs"]
 mod servers;
 #[path = "common/targets.rs"]
@@ -465,6 +467,23 @@ fn an_entry_is_deprecated_by_its_endorser_alone() {
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}"), b"").0, 404);
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}?status=deprecated"), b"").0, 200);
     assert_eq!(ask(&who).unwrap_err().kind(), Kind::Refused);
+}
+
+/// Both answer 404; only one of them in the marketplace's words.
+#[test]
+fn a_server_that_is_no_marketplace_is_doubted_once() {
+    let told = |market: &Marketplace| {
+        let (control, events) = watched(None);
+        for _ in 0..2 {
+            assert!(market.newest(ID, JANE, &control).unwrap().is_none());
+        }
+        let events = events.lock().unwrap();
+        events.iter().filter(|event| matches!(event, Event::Warn(_))).count()
+    };
+    assert_eq!(told(&Server::start(&[]).client()), 0);
+    let liar =
+        liar::Liar::new(|_, _| Some(liar::Lie::Status(404, "<h1>Not Found</h1>".to_owned())));
+    assert_eq!(told(&client(liar.url("/").as_str())), 1);
 }
 
 /// Older programs have their elements in another order than the schema wants.

@@ -151,6 +151,8 @@ impl Listener for Progress {
             }
             Event::Advance { data, empty, written } => self.advance(*data, *empty, *written),
             Event::End => self.end(),
+            Event::Detail(text) if self.talk.verbose() => self.say("detail", Talk::detail, text),
+            Event::Detail(_) => {}
             Event::Note(text) => self.say("note", Talk::note, text),
             Event::Warn(text) => self.say("warning", Talk::warn, text),
         }

@@ -41,6 +41,10 @@ impl Talk {
         self.manner.quiet
     }
 
+    pub(super) fn verbose(&self) -> bool {
+        self.manner.verbose
+    }
+
     pub(super) fn colored(&self) -> bool {
         self.colored
     }
@@ -125,9 +129,13 @@ impl Talk {
     }
 }
 
-/// Names come from strangers: nothing in them may drive the terminal.
+/// Names come from strangers: nothing in them may drive the terminal, or turn the order of its letters.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let drives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if drives(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn print(out: &mut impl Write, text: &str) -> Result<()> {

@@ -117,6 +117,12 @@ impl Place {
         .remedy("look at it, then remove it or choose another output with -o"))
     }
 
+    /// Whether files can be made in the folder, as far as its permissions tell it. Changes nothing.
+    pub fn check_writable(&self) -> Result<()> {
+        rustix::fs::access(&self.folder, rustix::fs::Access::WRITE_OK)
+            .map_err(|e| cannot_create(&self.folder, e.into()))
+    }
+
     /// Removes unfinished work, but not the lock. The journal goes last: a part without one
     /// would look like somebody else's.
     pub fn remove_unfinished_work(&self) -> Result<()> {

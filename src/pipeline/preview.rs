@@ -1,6 +1,6 @@
 //! What a conversion would do, for a dry run.
 
-use super::place::{self, Place};
+use super::place::Place;
 use super::plan::{self, Start};
 use super::{Control, Job, Opened, lock, space};
 use crate::error::{Error, Result};
@@ -25,8 +25,7 @@ pub fn preview(job: &Job, opened: &Opened, control: &Control) -> Result<Preview>
     let place = Place::new(&job.output)?;
     place.check_state()?;
     lock::Lock::look(&place)?;
-    rustix::fs::access(&place.folder, rustix::fs::Access::WRITE_OK)
-        .map_err(|e| place::cannot_create(&place.folder, e.into()))?;
+    place.check_writable()?;
     let disk = &opened.disk;
     let plan = plan::look(job, disk, &place, &job.work(opened)?, control)?;
     let room = space::free(&place)?;

@@ -124,6 +124,15 @@ impl Directory {
         Ok((folder, last))
     }
 
+    /// Whether what has to be made for an object can be made, as far as permissions tell it.
+    fn writable(&self, object: &Object) -> Result<()> {
+        let path = self.root.join(object.name);
+        let there = path.ancestors().skip(1).find(|above| above.exists());
+        let Some(there) = there else { return Ok(()) };
+        rustix::fs::access(there, rustix::fs::Access::WRITE_OK)
+            .map_err(|e| failed("cannot write into", there, e.into()))
+    }
+
     fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
         Stored { url: self.location(object.name), already, proof: proof.to_owned() }
     }
@@ -213,11 +222,19 @@ impl Target for Directory {
         Ok(Some(bytes))
     }
 
+    fn plan_fetch(&self, name: &str) -> String {
+        format!("read {}", self.root.join(name).display())
+    }
+
     fn look(&self, object: &Object, control: &Control) -> Result<Found> {
         control.go_on("stopped before looking")?;
         name::check(object)?;
-        let (Some(folder), last) = self.find(object.name)? else { return Ok(Found::Nothing) };
-        let Some(stat) = folder.found(last)? else { return Ok(Found::Nothing) };
+        let (Some(folder), last) = self.find(object.name)? else {
+            return self.writable(object).map(|()| Found::Nothing);
+        };
+        let Some(stat) = folder.found(last)? else {
+            return self.writable(object).map(|()| Found::Nothing);
+        };
         if !is_file(&stat) || u64::try_from(stat.st_size) != Ok(object.bytes) {
             return Ok(Found::Other);
         }

@@ -13,6 +13,7 @@
 mod list;
 mod skew;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::Url;
@@ -32,6 +33,8 @@ pub struct Marketplace {
     /// Ends with a slash.
     endpoint: Url,
     client: Client,
+    /// Whether it was said that this may be no marketplace.
+    doubted: AtomicBool,
 }
 
 /// What lies at an entry's URL.
@@ -47,7 +50,7 @@ impl Marketplace {
     /// # Errors
     /// Those of [`endpoint`].
     pub fn new(text: &str, client: Client) -> Result<Self> {
-        Ok(Marketplace { endpoint: endpoint(text)?, client })
+        Ok(Marketplace { endpoint: endpoint(text)?, client, doubted: AtomicBool::new(false) })
     }
 
     /// Its address, with a slash at the end.
@@ -143,6 +146,19 @@ impl Marketplace {
         }
     }
 
+    /// A marketplace that has nothing yet answers 404, as any server does that is none. Only the
+    /// marketplace says it in its own words: `<error>no metadata matching query found</error>`.
+    fn look_at_refusal(&self, reply: &Reply, control: &Control) {
+        let own = xml::parse(&reply.body).is_ok_and(|d| d.root_element().has_tag_name("error"));
+        if !own && !self.doubted.swap(true, Ordering::Relaxed) {
+            control.warn(format!(
+                "{} does not answer as a marketplace does ({}): if the address is wrong, nothing \
+                 will be registered; check --marketplace",
+                self.endpoint, reply.status
+            ));
+        }
+    }
+
     /// The entry was found where it has to be. A location that says something else is worth a word:
     /// behind a proxy the server may not know its own address.
     fn look_at_location(&self, reply: &Reply, url: &Url, control: &Control) {
@@ -173,9 +189,8 @@ impl Registry for Marketplace {
         let reply = self.ask(&url, control)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         skew::refuse_ahead(&reply, now)?;
-        // A marketplace that has nothing yet answers 404, too: whether this is one is seen only when
-        // it is told something.
         if reply.status != 200 {
+            self.look_at_refusal(&reply, control);
             return Ok(None);
         }
         list::newest(&reply.body, identifier, email)
@@ -183,6 +198,7 @@ impl Registry for Marketplace {
 
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {
         vec![
+            format!("GET {}metadata/{identifier}/{email} (its newest entry)", self.endpoint),
             format!("POST {}metadata (the signed manifest)", self.endpoint),
             format!("GET {}metadata/{identifier}/{email}/… and compare it", self.endpoint),
         ]

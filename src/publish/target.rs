@@ -145,6 +145,9 @@ pub trait Target: Send + Sync {
     /// Also if it is larger than `max` bytes.
     fn fetch(&self, name: &str, max: u64, control: &Control) -> Result<Option<Vec<u8>>>;
 
+    /// What [`Target::fetch`] would ask, a line: `GET https://host/images/x.xml`.
+    fn plan_fetch(&self, name: &str) -> String;
+
     /// What lies at the object's final name. Changes nothing.
     ///
     /// # Errors

@@ -595,7 +595,7 @@ pub fn tells_progress(place: &dyn Place) {
                 let (all, done) = stage.take().expect("an end without a beginning");
                 assert_eq!(done, all, "{stages:?}");
             }
-            Event::Note(_) | Event::Warn(_) => {}
+            Event::Detail(_) | Event::Note(_) | Event::Warn(_) => {}
         }
     }
     assert!(stage.is_none(), "{stages:?} has no end");

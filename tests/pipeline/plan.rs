@@ -9,8 +9,6 @@ use super::user::{User, good};
 use crate::common::{exits, stratus};
 use crate::servers::market::Market;
 
-const READS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "PROPFIND"];
-
 /// All files below a folder, with their times.
 fn tree(root: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![root.to_owned()]);
@@ -27,12 +25,20 @@ fn tree(root: &Path) -> BTreeMap<String, (u64, std::time::SystemTime)> {
     found
 }
 
-/// Method and path of what Apache was asked and what changes something.
-fn changes(place: &Place) -> Vec<(String, String)> {
+const READS: [&str; 4] = ["GET", "HEAD", "OPTIONS", "PROPFIND"];
+
+/// Method and path of what Apache was asked.
+fn requests(place: &Place) -> Vec<(String, String)> {
     let log = fs::read_to_string(place.server.folder.path().join("access.log")).unwrap();
     let words = log.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let asked = words.map(|words| (words[0].to_owned(), words[1].to_owned()));
-    asked.filter(|(method, _)| !READS.contains(&method.as_str())).collect()
+    words.map(|words| (words[0].to_owned(), words[1].to_owned())).collect()
+}
+
+/// Those that change something.
+fn changes(place: &Place) -> Vec<(String, String)> {
+    let mut asked = requests(place);
+    asked.retain(|(method, _)| !READS.contains(&method.as_str()));
+    asked
 }
 
 /// With the digits of digests and owners, which a plan need not know, left out.
@@ -57,7 +63,7 @@ fn tells(line: &str, method: &str, url: &str) -> bool {
 }
 
 #[test]
-fn a_plan_changes_nothing_and_tells_every_change() {
+fn a_plan_changes_nothing_and_tells_every_request() {
     let (place, user, market) = (places::apache("open/x"), User::new(), Market::start(&[]));
     user.disk("a.vdi", 1);
     let publish = |input: &str, more: &[&str]| {
@@ -78,12 +84,19 @@ fn a_plan_changes_nothing_and_tells_every_change() {
     exits(&converted, 0);
     let of_image = plan("a.img.gz");
 
+    let before = requests(&place).len();
     publish("a.img.gz", &[]);
     assert_eq!(market.uploads(), 1);
-    let made = changes(&place);
-    for method in ["PUT", "MOVE", "MKCOL"] {
+    let made = requests(&place).split_off(before);
+    for method in ["PUT", "MOVE", "MKCOL", "GET", "HEAD"] {
         assert!(made.iter().any(|(m, _)| m == method), "{made:?}");
     }
+    // -v tells what is asked, as it is asked.
+    let more = ["--tag", "t", "-v", "--dry-run"];
+    let output = user.publish("a.img.gz", &place.url(), &market.url(), &more).output().unwrap();
+    let told = format!("detail: HEAD {}/a.img.gz: 200", place.url());
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&told), "{output:?}");
+
     let origin = format!("http://127.0.0.1:{}", place.server.port);
     for plan in [of_disk, of_image] {
         for (method, path) in &made {

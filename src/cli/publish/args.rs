@@ -45,7 +45,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) shape: Shape,
 
-    /// Only say what would be done, every request that changes something; change nothing
+    /// Only say what would be done, every request; change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 

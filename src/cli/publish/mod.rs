@@ -21,6 +21,7 @@ mod signer;
 mod words;
 
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -107,6 +108,7 @@ fn publish_all(
     progress: &Progress,
     talk: Talk,
 ) -> Result<u8> {
+    command_first(args)?;
     let items = items::items(args, site)?;
     let places = Places::settle(&args.place, &args.transport, site, control)?;
     let signer = signer::signer(&args.signing, site, places.need(), args.dry_run, talk)?;
@@ -125,6 +127,17 @@ fn publish_all(
         failed = Some(Kind::SomeFailed);
     }
     Ok(failed.map_or(0, Kind::exit_code))
+}
+
+/// `stratus-publish -v metadata show x`: the parser takes the command for an input.
+fn command_first(args: &Args) -> Result<()> {
+    let first = args.inputs.first().and_then(|input| input.to_str()).unwrap_or_default();
+    if !matches!(first, "metadata" | "deprecate" | "keygen") || Path::new(first).exists() {
+        return Ok(());
+    }
+    let message = format!("the command {first} comes first, and then its options");
+    Err(Error::new(Kind::Usage, "command-first", message)
+        .remedy(format!("stratus-publish {first} …, and all options behind it")))
 }
 
 /// What is the same for every input.

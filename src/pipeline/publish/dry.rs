@@ -14,6 +14,7 @@ use crate::pipeline::lock::Lock;
 use crate::pipeline::place::Place;
 use crate::pipeline::record::{ImageFile, RawImage, Record, SCHEMA, Source};
 use crate::pipeline::{Job, Opened, space, verify};
+use crate::publish::scheme::CONFIG_NAME;
 use crate::publish::{Content, Found, How, Object};
 
 /// What a run would do, a line each.
@@ -37,6 +38,7 @@ pub fn steps(publication: &Publication, control: &Control) -> Result<Steps> {
     let place = Place::new(&publication.image)?;
     place.check_state()?;
     Lock::look(&place)?;
+    place.check_writable()?;
     let record = Record::read(&place.record)?;
     verify::file_matches(&place.image, &record, control)?;
     let sha1 = record.raw.digests.get("sha1").map_or(UNKNOWN_SHA1, String::as_str);
@@ -122,6 +124,8 @@ fn all(
     let draft = Draft::new(publication, place, record, sha1, control)?;
     run.rehearse(&draft)?;
     let mut steps = Steps::default();
+    steps.fetch(publication, CONFIG_NAME, "how images are named here, if that is said");
+    steps.fetch(publication, &draft.names.manifest, "whether it is another image's");
     let sha256 = record.file_sha256().unwrap_or(UNKNOWN_SHA256);
     let image = Object {
         name: &draft.names.image,
@@ -131,7 +135,8 @@ fn all(
     };
     if run.is_there(&image)? {
         let url = publication.target.location(image.name);
-        steps.lines.push(format!("GET {url} (its last MiB: an earlier run has proved it)"));
+        let proved = "its size and its last MiB: an earlier run has proved it";
+        steps.lines.push(format!("HEAD, GET {url} ({proved})"));
     } else {
         steps.store(publication, &image, publication.force, control)?;
     }
@@ -178,6 +183,10 @@ impl Run<'_> {
 }
 
 impl Steps {
+    fn fetch(&mut self, publication: &Publication, name: &str, why: &str) {
+        self.lines.push(format!("{} ({why})", publication.target.plan_fetch(name)));
+    }
+
     fn store(
         &mut self,
         publication: &Publication,

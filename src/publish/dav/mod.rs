@@ -149,6 +149,10 @@ impl Target for DavTarget {
         }
     }
 
+    fn plan_fetch(&self, name: &str) -> String {
+        format!("GET {}", self.location(name))
+    }
+
     fn look(&self, object: &Object, control: &Control) -> Result<Found> {
         name::check(object)?;
         let last = self.url(object.name)?;
@@ -182,26 +186,40 @@ impl Target for DavTarget {
             Verify::None => format!("HEAD {part} (its size is the only proof)"),
         };
         let overwrite = if how.replace { "T" } else { "F" };
-        let mut plan = match found {
-            Found::Nothing => Vec::new(),
-            Found::Perhaps => vec![compare],
-            Found::Other if how.replace => vec![format!("replace what is at {last}")],
+        let mut plan = vec![format!("HEAD {last} (what is there)")];
+        match found {
+            Found::Nothing => {}
+            // All of it was compared already.
+            Found::Perhaps if bytes <= proof::TAIL => {
+                plan.extend([
+                    compare,
+                    format!("DELETE {part} (what an earlier run may have left)"),
+                ]);
+                return plan;
+            }
+            Found::Perhaps => plan.push(compare),
+            Found::Other if how.replace => plan.extend([
+                format!("PROPFIND {last} (whether it is a folder: that is not replaced)"),
+                format!("replace what is at {last}"),
+            ]),
             Found::Other => return vec![format!("refuse: something else is at {last}")],
-        };
+        }
         let [first, second] = probe::names(object, "…");
         let piece = self.piece;
         plan.extend([
             format!("MKCOL {folder}/ (and above, where it is not there)"),
             format!(
-                "PUT, GET, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, to see \
-                 what the server can do)"
+                "PUT, GET, HEAD, MOVE, DELETE {folder}/{first} and {folder}/{second} (three bytes, once, \
+                 to see what the server can do)"
             ),
             format!("DELETE {part} (what an earlier run may have left)"),
+            format!("OPTIONS {folder}/ (before a long request, to see whether the login is good)"),
             format!("PUT {part} (empty, if the server takes pieces of {piece} bytes)"),
             format!("PUT {part} ({bytes} bytes)"),
+            format!("HEAD {part} (how much the server has)"),
             read,
             format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
-            format!("GET {last} (its last MiB, to prove it again)"),
+            format!("HEAD, GET {last} (its size and its last MiB, to prove it again)"),
             format!("PUT {last} (in place of all these, only at a server without MOVE)"),
         ]);
         plan

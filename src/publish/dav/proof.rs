@@ -14,7 +14,7 @@ use crate::publish::Verify;
 use crate::publish::http::{Backoff, Client, Request, shown, temporary};
 
 /// What is compared of the end.
-const TAIL: u64 = 1 << 20;
+pub(super) const TAIL: u64 = 1 << 20;
 
 /// Less than this is no progress: a server that gives a byte for every request would never end.
 pub(super) const PROGRESS: u64 = 1 << 20;

@@ -205,6 +205,8 @@ impl Client {
                 Some(runtime) => runtime.block_on(sent)?,
                 None => return Err(Error::new(Kind::Internal, "http-runtime", "already closed")),
             };
+            let words = format!("{} {}: {}", request.method, shown(request.url), raw.status);
+            control.detail(words);
             let sent = authorization.is_some();
             if raw.status == 401
                 && login < LOGINS
