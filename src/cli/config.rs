@@ -115,7 +115,7 @@ impl Site {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|e| bad("cannot read the config file".to_owned()).because(e))?;
-        let table: toml::Table = text.parse().map_err(|e| bad(format!("this is not TOML: {e}")))?;
+        let table: toml::Table = text.parse().map_err(|e| not_toml(&text, &e).at(path))?;
         for (name, value) in table {
             match (value, TABLES.iter().find(|(table, _)| *table == name)) {
                 (toml::Value::Table(inner), Some((_, before))) => {
@@ -146,11 +146,6 @@ impl Site {
         if let Some(value) = value {
             self.values.insert(key, (value.display().to_string(), TYPED.to_owned()));
         }
-    }
-
-    /// Whether a key to sign with is named anywhere.
-    pub(super) fn names_a_key(&self) -> bool {
-        self.values.contains_key("p12_cert") || self.values.contains_key("key")
     }
 
     /// Whether `key` was typed, or else set in the environment, or else in the file: the earlier
@@ -204,6 +199,17 @@ impl Site {
                 .remedy("correct it, or give the flag")
         })
     }
+}
+
+/// Where and what is wrong. The line itself is not shown: there may be a password in it.
+fn not_toml(text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let why = error.message().lines().next().unwrap_or_default();
+    let message = format!("line {line}, column {column}: this is not TOML: {why}");
+    Error::new(Kind::Config, "config-file", message)
+        .remedy("write each setting as NAME = \"text\", or NAME = number")
 }
 
 fn config_path() -> Option<PathBuf> {

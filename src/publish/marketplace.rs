@@ -282,6 +282,9 @@ pub fn endpoint(text: &str) -> Result<Url> {
             .remedy("write it as https://marketplace.example.org/")
     };
     let text = text.trim();
+    if text.starts_with(['/', '.', '~']) {
+        return Err(bad("is a path"));
+    }
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let mut url = Url::parse(&full).map_err(|e| bad(&format!("cannot be read: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") {

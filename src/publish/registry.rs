@@ -209,8 +209,8 @@ pub trait Registry: Send + Sync {
 /// It is made of what was signed, and everything else of it stays.
 ///
 /// # Errors
-/// `Missing` if there is no entry, `Refused` if it was signed with another key, is deprecated
-/// already, or is not what it says it is; those of [`deprecate`].
+/// `Missing` if there is no entry, `Refused` if it was signed with another key, or is not
+/// what it says it is, and as [`DEPRECATED`] if it is deprecated already for this reason; those of [`deprecate`].
 pub fn to_deprecate(
     registry: &dyn Registry,
     identifier: &str,
@@ -243,11 +243,15 @@ pub fn to_deprecate(
             "use the key that signed it; if nobody of yours did, tell those who run the marketplace",
         ));
     }
-    if signed.manifest.deprecated.is_some() {
-        return Err(refuse("the newest entry is deprecated already"));
+    if signed.manifest.deprecated.as_deref() == Some(reason) {
+        let message = format!("the entry of {} says the same already", entry.created());
+        return Err(Error::new(Kind::Refused, DEPRECATED, message));
     }
     deprecate(&signed.verified.octets, reason)
 }
+
+/// The code of an error: the newest entry is deprecated already, for the same reason.
+pub const DEPRECATED: &str = "entry-deprecated";
 
 /// Who deprecates.
 #[derive(Clone, Copy, Debug)]

@@ -10,16 +10,25 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::identifier;
 use crate::pipeline::publish::{self as pipeline, Answer, clock};
+use crate::publish::registry::DEPRECATED;
 
 pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     identifier::to_sha1(&args.identifier).map_err(|e| e.with_kind(Kind::Usage))?;
+    if args.reason.trim().is_empty() {
+        return Err(Error::new(Kind::Usage, "usage", "--reason is empty")
+            .remedy("say why the image must not be used any more"));
+    }
     let (registry, need) =
         place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
     let signer = signer(&args.signing, site, need, args.dry_run, talk)?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
-    let (document, now) =
-        pipeline::retire(&args.identifier, &args.reason, registry, &signer, clock, control)?;
+    let retired =
+        pipeline::retire(&args.identifier, &args.reason, registry, &signer, clock, control);
+    let (document, now) = match retired {
+        Err(error) if error.code() == DEPRECATED => return already(args, &error, talk),
+        retired => retired?,
+    };
     if args.dry_run {
         let lines = registry.plan(&args.identifier, &signer.email()?);
         talk.result_json(&json!({"schema": 1, "plan": {"steps": lines}}))?;
@@ -31,13 +40,27 @@ pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) 
         "schema": 1,
         "deprecated": { "identifier": args.identifier, "reason": args.reason, "url": url, "pending": pending },
     }))?;
-    let said = match (&url, &pending) {
-        (Some(url), _) => format!("entry  {}", printable(url)),
+    let text = match (&url, &pending) {
+        (Some(url), _) => format!("deprecated\n  entry  {}", printable(url)),
         (None, pending) => {
-            format!("not yet: {}", printable(pending.as_deref().unwrap_or_default()))
+            format!("asked to deprecate\n  {}", printable(pending.as_deref().unwrap_or_default()))
         }
     };
-    talk.result(&format!("{}: deprecated\n  {said}\n", args.identifier))?;
+    talk.result(&format!("{}: {text}\n", args.identifier))?;
+    Ok(0)
+}
+
+/// An earlier run has done it.
+fn already(args: &Deprecate, why: &Error, talk: Talk) -> Result<u8> {
+    talk.result_json(&json!({
+        "schema": 1,
+        "deprecated": { "identifier": args.identifier, "reason": args.reason, "already": true },
+    }))?;
+    talk.result(&format!(
+        "{}: deprecated already\n  {}\n",
+        args.identifier,
+        printable(why.message())
+    ))?;
     Ok(0)
 }
 

@@ -39,6 +39,12 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
         return Err(Error::new(Kind::Usage, "usage", "what is published has to be a file")
             .remedy("write it to a file first"));
     }
+    if let Some(url) = args.inputs.iter().find(|input| is_url(input)) {
+        let message = format!("{} is a URL, and no file", url.display());
+        return Err(Error::new(Kind::Usage, "usage", message).remedy(
+            "for a marketplace or repository write --marketplace=https://… or --repository URL",
+        ));
+    }
     let mut disks = Vec::new();
     for input in &args.inputs {
         if !is_image(input)? {
@@ -50,14 +56,19 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
     jobs.iter_mut().for_each(|job| job.remember = true);
     if let ([input], [_]) = (args.inputs.as_slice(), disks.as_slice()) {
         // Before a key is made for it.
-        std::fs::metadata(input)
-            .map_err(|e| Error::io("input-open", "cannot open the input", input, e))?;
+        std::fs::metadata(input).map_err(|e| {
+            Error::io("input-open", "cannot open the input", input, e).remedy("check the name")
+        })?;
     }
     let item = |input: &PathBuf| {
         let at = jobs.iter().position(|job| job.input == *input);
         Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
     };
     Ok(args.inputs.iter().map(item).collect())
+}
+
+fn is_url(input: &Path) -> bool {
+    input.to_string_lossy().contains("://") && !input.exists()
 }
 
 /// Where the record of the image `input` would be.

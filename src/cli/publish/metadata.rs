@@ -21,7 +21,7 @@ use crate::pipeline::verify as record_verify;
 pub(super) fn run(command: &Metadata, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     match command {
         Metadata::Build(args) => build(args, site, control, talk),
-        Metadata::Sign(args) => sign(args, site, talk),
+        Metadata::Sign(args) => sign(args, site, control, talk),
         Metadata::Validate(args) => each(&args.files, talk, |path| validate_one(path, talk)),
         Metadata::Show(args) => show(args, talk),
         Metadata::Verify(args) => verify(args, site, control, talk),
@@ -57,15 +57,23 @@ fn write(output: &Path, text: &str, own: bool, force: bool) -> Result<()> {
             Error::new(kind, "stdout", "cannot write the manifest").because(e)
         });
     }
-    if !own && !force && crate::files::exists(output)? {
-        return Err(Error::new(Kind::CannotCreate, "output-exists", "this exists already")
-            .at(output)
-            .remedy("replace it with --force, or name another file with -o"));
-    }
+    may_write(output, own, force)?;
     pipeline::write_manifest(output, text.as_bytes())
 }
 
+fn may_write(output: &Path, own: bool, force: bool) -> Result<()> {
+    if own || force || output.as_os_str() == "-" || !crate::files::exists(output)? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::CannotCreate, "output-exists", "this exists already")
+        .at(output)
+        .remedy("replace it with --force, or name another file with -o"))
+}
+
 fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
+    let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
+    // Before the image is read, which may take its time.
+    may_write(&output, false, args.force)?;
     let (record, digests) =
         record_verify::verify_and_digest(&args.image, &[crate::digest::Algorithm::Sha1], control)?;
     let sha1 = digests.get("sha1").map(String::as_str).unwrap_or_default();
@@ -75,7 +83,6 @@ fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8>
     args.location.iter().try_for_each(|location| pipeline::without_secret(location))?;
     manifest.locations = args.location.iter().cloned().collect();
     manifest.remarks().iter().for_each(|remark| talk.warn(remark));
-    let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
     write(&output, &manifest.to_xml()?, false, args.force)?;
     written(&output, &manifest, talk)
 }
@@ -94,7 +101,7 @@ fn written(output: &Path, manifest: &Manifest, talk: Talk) -> Result<u8> {
     Ok(0)
 }
 
-fn sign(args: &Sign, site: &Site, talk: Talk) -> Result<u8> {
+fn sign(args: &Sign, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let text = pipeline::read_manifest(&args.file)?;
     let now = clock()?;
     let signer = signer(&args.signing, site, Need::Marketplace, false, talk)?
@@ -106,6 +113,7 @@ fn sign(args: &Sign, site: &Site, talk: Talk) -> Result<u8> {
     // Before anything is written: a manifest that contradicts itself is not to carry a signature.
     let manifest = Manifest::from_xml(signed.as_bytes()).map_err(|e| e.at(&args.file))?;
     manifest.identifier()?;
+    pipeline::tell(&signature::verify(signed.as_bytes(), now)?, control);
     let own = args.output.is_none();
     let output = args.output.clone().unwrap_or_else(|| args.file.clone());
     write(&output, &signed, own, args.force)?;
@@ -162,11 +170,13 @@ fn verify(args: &Verify, site: &Site, control: &Control, talk: Talk) -> Result<u
         talk.warn(&warning.message);
     }
     let image = args.image.to_string_lossy();
-    if image.starts_with("http://") || image.starts_with("https://") {
+    if super::way::is_http(&image) {
         place::compare_url(&image, &args.transport, site, &manifest, control)?;
     } else {
-        let file = std::fs::File::open(&args.image)
-            .map_err(|e| Error::io("image-missing", "cannot read the image", &args.image, e))?;
+        let file = std::fs::File::open(&args.image).map_err(|e| {
+            Error::io("image-missing", "cannot read the image", &args.image, e)
+                .remedy("name the image's file, or its http(s):// URL")
+        })?;
         inflate::compare(file, &manifest, control).map_err(|e| e.at(&args.image))?;
     }
     let Verified { email, subject, issuer, certificate, .. } = &verified;

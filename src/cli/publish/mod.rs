@@ -3,7 +3,7 @@
 //! ```text
 //! args.rs      what can be typed   words.rs    values of options
 //! items.rs     what is published
-//! place.rs     where it goes: repository, marketplace, the way there
+//! place.rs     where it goes: repository, marketplace    way.rs   the way there
 //! signer.rs    who signs            secret.rs   passwords
 //! metadata.rs, deprecate.rs, keygen.rs   the other commands
 //! report.rs    what is said at the end
@@ -18,6 +18,7 @@ mod place;
 mod report;
 mod secret;
 mod signer;
+mod way;
 mod words;
 
 use std::fmt::Display;

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::args::{Place, Transport as Options};
-use super::secret;
 use super::signer::Need;
+use super::way::{account, is_http, transport, typed_account, url};
 use crate::cli::config::{Site, data_folder};
-use crate::cli::size::Size;
 use crate::cli::talk::Talk;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -16,7 +15,7 @@ use crate::metadata::Manifest;
 use crate::pipeline::publish::{Naming, Reach, inflate};
 use crate::publish::dav::DavTarget;
 use crate::publish::directory::Directory;
-use crate::publish::http::{Client, Login, Request, Secret, Transport, without_user};
+use crate::publish::http::{Client, Request, Transport, without_user};
 use crate::publish::market_folder::MarketFolder;
 use crate::publish::marketplace::Marketplace;
 use crate::publish::registry::Registry;
@@ -24,6 +23,8 @@ use crate::publish::{Target, Verify};
 
 /// Where the embedded market answers if nobody says otherwise.
 const BASE_URL: &str = "http://127.0.0.1:8080";
+/// Who can say otherwise.
+const BASE_KEY: &str = "base_url in [market] of the config file, or STRATUS_MARKET_BASE_URL,";
 
 /// The places of a command.
 pub(super) struct Places {
@@ -59,26 +60,25 @@ impl Embedded {
     }
 
     fn repository(&self) -> Result<Box<dyn Target>> {
-        let base = url(&format!("{}/repo/", self.base), "market.base_url")?;
+        let base = self.url("/repo/")?;
         let root = self.data.join("repo");
-        Ok(Box::new(Directory::new(&root)?.served_at(&base)?.linking()))
+        let served = Directory::new(&root)?.served_at(&base);
+        Ok(Box::new(served.map_err(|e| e.with_kind(Kind::Config).within(BASE_KEY))?.linking()))
+    }
+
+    fn url(&self, path: &str) -> Result<Url> {
+        let parsed = url(&format!("{}{path}", self.base), BASE_KEY);
+        let parsed = parsed.ok().filter(|_| is_http(&self.base));
+        parsed.ok_or_else(|| {
+            Error::new(Kind::Config, "config-value", format!("{BASE_KEY} is no URL of a server"))
+                .remedy("write it as http://HOST:PORT or https://HOST")
+        })
     }
 
     fn registry(&self) -> Result<Box<dyn Registry>> {
-        let base = url(&self.base, "market.base_url")?;
+        let base = self.url("")?;
         Ok(Box::new(MarketFolder::new(&self.data, &base)?))
     }
-}
-
-/// The text is not repeated in the error: there may be a password in it.
-fn url(text: &str, what: &str) -> Result<Url> {
-    Url::parse(text)
-        .map_err(|e| Error::new(Kind::Usage, "url", format!("{what} is not a URL: {e}")))
-}
-
-fn is_http(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    text.starts_with("http://") || text.starts_with("https://")
 }
 
 impl Places {
@@ -100,7 +100,7 @@ impl Places {
         let embedded_only = place.marketplace.as_deref() == Some("") && configured.is_none();
         let servers = asks(&repository) || place.marketplace.is_some() && !embedded_only;
         let transport = match servers {
-            true => transport(options, site, repository.as_deref(), control)?,
+            true => transport(options, account(place, options, site)?, site, control)?,
             false => Transport::default(),
         };
         let (target, naming) = match &repository {
@@ -164,7 +164,7 @@ pub(super) fn registry(
     match site.or(given, "marketplace")? {
         None => Ok((Embedded::settle(site)?.registry()?, Need::Embedded)),
         Some(url) => {
-            let transport = transport(options, site, Some(&url), control)?;
+            let transport = transport(options, typed_account(options, &url), site, control)?;
             Ok((Box::new(Marketplace::new(&url, Client::new(&transport)?)?), Need::Marketplace))
         }
     }
@@ -187,6 +187,16 @@ fn target(text: &str, transport: &Transport, control: &Control) -> Result<Box<dy
                 .remedy("name an http(s):// URL, a folder, or a file:// URL"));
         }
     }
+    let other_host = text.split('/').next().is_some_and(|start| start.contains(['@', ':']));
+    let home = text.starts_with('~');
+    let relative =
+        text.to_ascii_lowercase().strip_prefix("file:").is_some_and(|p| !p.starts_with('/'));
+    if home || relative || (other_host && !text.contains("://") && !text.starts_with("file:")) {
+        let message = "--repository names neither a folder nor a URL";
+        return Err(Error::new(Kind::Usage, "repository-kind", message).remedy(
+            "write the whole path of a folder, ./NAME, or an http(s):// or file:///… URL",
+        ));
+    }
     if text.to_ascii_lowercase().starts_with("file:") {
         return Ok(Box::new(Directory::from_url(&url(text, "--repository")?)?));
     }
@@ -200,82 +210,6 @@ fn target(text: &str, transport: &Transport, control: &Control) -> Result<Box<dy
     Ok(Box::new(Directory::new(Path::new(text))?))
 }
 
-/// The way to servers. The login of `--user` is for `place`, and for no other.
-fn transport(
-    options: &Options,
-    site: &Site,
-    place: Option<&str>,
-    control: &Control,
-) -> Result<Transport> {
-    let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
-        Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
-    };
-    let mut transport = Transport {
-        ca_file: path(&options.ca_file, "ca_file")?,
-        client_cert: path(&options.client_cert, "client_cert")?,
-        limit: site.or(options.limit_upload, "limit_upload")?.map(|size: Size| size.0),
-        ..Transport::default()
-    };
-    if let Some(retries) = site.or(options.retries, "retries")? {
-        transport.retries = retries;
-    }
-    let netrc = std::env::var_os("NETRC").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    if let Some(netrc) = netrc.or(home.map(|home| home.join(".netrc"))) {
-        transport.credentials.read_netrc(&netrc)?;
-    }
-    let user: Option<String> = site.or(options.user.clone(), "user")?;
-    if let (Some(user), Some(place)) = (user, place.filter(|text| is_http(text))) {
-        let (url, _) = without_user(url(place, "the address")?);
-        let login = login(&user, &url, &transport, site, control)?;
-        transport.credentials.add(&url, login);
-    }
-    Ok(transport)
-}
-
-/// The login of `user`: with the password behind a colon, that of netrc, of a variable, or of the
-/// terminal.
-fn login(
-    user: &str,
-    url: &Url,
-    transport: &Transport,
-    site: &Site,
-    control: &Control,
-) -> Result<Login> {
-    let with = |user: &str, password: String| Login {
-        user: user.to_owned(),
-        password: Secret::new(password),
-    };
-    if let Some((user, password)) = user.split_once(':') {
-        control
-            .warn("a password behind --user is seen by every user of this machine: use ~/.netrc");
-        return Ok(with(user, password.to_owned()));
-    }
-    if let Some(known) = transport.credentials.find_as(url, user) {
-        return Ok(known);
-    }
-    let mut variables = vec!["STRATUS_USER_PASSWORD", "STRATUS_PASSWORD"];
-    // It is the password of the endorser's key, where one is named: no server is to see that.
-    if site.names_a_key() {
-        variables.pop();
-    }
-    variables.push("STRATUSLAB_APPREPO_PASSWORD");
-    for variable in variables {
-        if let Some(password) = secret::variable(variable)? {
-            return Ok(with(user, password));
-        }
-    }
-    let host = url.host_str().unwrap_or_default();
-    match secret::asked(&format!("Password of {user} at {host}"))? {
-        Some(password) => Ok(with(user, password)),
-        None => {
-            let message = format!("there is no password for the user {user} at {host}");
-            Err(Error::new(Kind::Permission, "no-password", message)
-                .remedy("put it into ~/.netrc (chmod 600), or into STRATUS_USER_PASSWORD"))
-        }
-    }
-}
-
 /// Compares the image at a URL with a manifest.
 ///
 /// # Errors
@@ -287,7 +221,7 @@ pub(super) fn compare_url(
     manifest: &Manifest,
     control: &Control,
 ) -> Result<()> {
-    let transport = transport(options, site, Some(text), control)?;
+    let transport = transport(options, typed_account(options, text), site, control)?;
     let url = url(text, "the image")?;
     let client = Client::new(&transport)?;
     let (push, pull) = inflate::pipe();

@@ -56,8 +56,16 @@ pub(super) fn asked(what: &str) -> Result<Option<String>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let cannot =
-        |e| Error::new(Kind::Io, "password", "cannot read a password from the terminal").because(e);
+    let cannot = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::Interrupted => Error::new(
+            Kind::Interrupted(2),
+            "interrupted",
+            "stopped at the question for a password",
+        ),
+        _ => {
+            Error::new(Kind::Io, "password", "cannot read a password from the terminal").because(e)
+        }
+    };
     rpassword::prompt_password(format!("{what}: ")).map(Some).map_err(cannot)
 }
 

@@ -84,13 +84,37 @@ fn endorser(
         return p12_file(options, &p12, site).map(Some);
     }
     if let Some(key) = path(&options.key, "key")? {
-        return pem(options, &key, path(&options.cert, "cert")?, site).map(Some);
+        // A site's certificate belongs to the site's key.
+        let certificate = match options.key {
+            Some(_) => options.cert.clone(),
+            None => path(&options.cert, "cert")?,
+        };
+        return pem(options, &key, certificate, site).map(Some);
     }
     match need {
         Need::None => Ok(None),
         Need::Embedded => own(options, site, dry, now, talk).map(Some),
         Need::Marketplace => usual(options, site, talk).map(Some),
     }
+}
+
+/// Whether the key that would sign may have a password: then a password that may be its own is not
+/// for servers.
+pub(super) fn key_may_have_password(site: &Site) -> bool {
+    let globus = usual_p12().is_some_and(|path| path.exists());
+    if site.rank("p12_cert").is_some() || (site.rank("key").is_none() && globus) {
+        return true;
+    }
+    let named = site.get::<String>("key").ok().flatten().map(PathBuf::from);
+    match named.or_else(|| own_path().ok().filter(|path| path.exists())) {
+        Some(path) => read(&path).map_or(true, |bytes| is_encrypted(&bytes)),
+        None => false,
+    }
+}
+
+/// Whether a key in PEM form has a password: PKCS#8 (RFC 7468 §11), or a header of old times.
+fn is_encrypted(pem: &[u8]) -> bool {
+    String::from_utf8_lossy(pem).contains("ENCRYPTED")
 }
 
 fn p12_file(options: &Signing, path: &Path, site: &Site) -> Result<Endorser> {
@@ -109,6 +133,11 @@ fn pem(
 ) -> Result<Endorser> {
     let certificate = certificate.unwrap_or_else(|| key.to_owned());
     let (key_bytes, certificate_bytes) = (read(key)?, read(&certificate)?);
+    // A password that a site has set for another key is not asked for.
+    if !is_encrypted(&key_bytes) {
+        let open = Endorser::from_pem(&key_bytes, &certificate_bytes, None);
+        return open.map_err(|e| e.at(key));
+    }
     with_password(options, site, key, |password| {
         Endorser::from_pem(&key_bytes, &certificate_bytes, password)
     })
@@ -140,7 +169,11 @@ fn with_password(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let cannot = |e| Error::io("key-read", "cannot read the key file", path, e);
+    let cannot = |e| {
+        Error::io("key-read", "cannot read the key file", path, e).remedy(
+            "check its name: --p12-cert, --key and --cert, or p12_cert, key and cert of the site",
+        )
+    };
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -170,6 +203,11 @@ fn own(options: &Signing, site: &Site, dry: bool, now: u64, talk: Talk) -> Resul
     open_own(&path, options, site)
 }
 
+/// Where the client of StratusLab looks for a key.
+fn usual_p12() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".globus/usercert.p12"))
+}
+
 fn own_path() -> Result<PathBuf> {
     Ok(data_folder()?.join("endorser.pem"))
 }
@@ -191,9 +229,7 @@ fn open_own(path: &Path, options: &Signing, site: &Site) -> Result<Endorser> {
 
 /// What the client of StratusLab signed with by default, else this user's own key.
 fn usual(options: &Signing, site: &Site, talk: Talk) -> Result<Endorser> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let globus = home.map(|home| home.join(".globus/usercert.p12"));
-    if let Some(path) = globus.filter(|path| path.exists()) {
+    if let Some(path) = usual_p12().filter(|path| path.exists()) {
         talk.note(&format!("signing with {}", path.display()));
         return p12_file(options, &path, site);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::dry::UNKNOWN_IDENTIFIER;
 use super::local::{self, MAX_MANIFEST};
+use super::memory::Memory;
 use super::names::{Names, manifest_beside};
 use super::{Publication, Reach, Said, Signer};
 use crate::control::Control;
@@ -94,7 +95,7 @@ impl Draft {
     }
 
     /// Signs and validates for trial, and looks at whatever could be in the way of the manifest: here,
-    /// beside the image, and in the registry. `known` is when an earlier run signed this very manifest.
+    /// beside the image, and in the registry. What earlier runs have written may be replaced.
     /// Returns when the registry's newest other entry of the image was signed.
     ///
     /// # Errors
@@ -103,7 +104,7 @@ impl Draft {
         &self,
         publication: &Publication,
         place: &Place,
-        known: Option<&str>,
+        memory: &Memory,
         control: &Control,
     ) -> Result<Option<u64>> {
         let Some(signer) = publication.signer else {
@@ -115,15 +116,16 @@ impl Draft {
         tell(&verified, control);
         let identifier = manifest.identifier()?;
         let of = (identifier != UNKNOWN_IDENTIFIER).then_some((&*identifier, &*verified.email));
-        local::check(&manifest_beside(&place.image), of, publication.force)?;
-        self.beside(publication, of, control)?;
+        local::check(&manifest_beside(&place.image), of, publication.force, memory)?;
+        self.beside(publication, of, memory, control)?;
         let Some(registry) = publication.registry else { return Ok(None) };
         if let Reach::Of(marketplace) = &publication.reach {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
         let newest = registry.newest(&identifier, &verified.email, control)?;
-        let Some(newest) = newest.filter(|newest| known != Some(&newest.created)) else {
+        let known = memory.signed(&self.content).map(|signed| signed.created);
+        let Some(newest) = newest.filter(|newest| known.as_ref() != Some(&newest.created)) else {
             return Ok(None);
         };
         if !publication.reinstate {
@@ -140,12 +142,13 @@ impl Draft {
         &self,
         publication: &Publication,
         of: Option<(&str, &str)>,
+        memory: &Memory,
         control: &Control,
     ) -> Result<()> {
         let (Some((identifier, email)), false) = (of, publication.force) else { return Ok(()) };
         let name = &self.names.manifest;
         match publication.target.fetch(name, MAX_MANIFEST, control)? {
-            Some(bytes) if !local::is_of(&bytes, identifier, email) => {
+            Some(bytes) if !(local::is_of(&bytes, identifier, email) || memory.wrote(&bytes)) => {
                 let message = format!(
                     "{} is there, and is not a manifest of this image by this endorser",
                     publication.target.location(name)
@@ -238,9 +241,9 @@ fn clock_is_not_behind(registry: &dyn Registry, newest: u64, now: u64) -> Result
         .remedy("set the clock of this machine, or wait until it has passed that time"))
 }
 
-/// What is not good about the endorser: an expired certificate, say. SHA-1 is not told here: whoever
+/// Tells what is not good about the endorser: an expired certificate, say. SHA-1 is not told here: whoever
 /// chose the profile has chosen it, and the report names it.
-fn tell(verified: &Verified, control: &Control) {
+pub fn tell(verified: &Verified, control: &Control) {
     let known = ["signature-sha1", "digest-sha1"];
     let told = verified.warnings.iter().filter(|warning| !known.contains(&warning.code));
     told.for_each(|warning| control.warn(format!("the endorser: {}", warning.message)));

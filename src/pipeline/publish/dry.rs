@@ -81,7 +81,8 @@ pub fn rehearse_before(
     let place = Place::new(&publication.image)?;
     let record = provisional(job, opened, place.name(), opened.disk.size());
     let draft = Draft::new(publication, &place, &record, UNKNOWN_SHA1, &silent)?;
-    draft.rehearse(publication, &place, None, &silent).map(drop)
+    let memory = Memory::look(&place, publication.restart)?;
+    draft.rehearse(publication, &place, &memory, &silent).map(drop)
 }
 
 /// The record that an image would have, but for its digests.
@@ -120,7 +121,7 @@ fn all(
     control: &Control,
 ) -> Result<Steps> {
     let memory = Memory::look(place, publication.restart)?;
-    let mut run = Run { publication, place, control, memory, newest: None, news: false };
+    let mut run = Run::new(publication, place, control, memory);
     let draft = Draft::new(publication, place, record, sha1, control)?;
     run.rehearse(&draft)?;
     let mut steps = Steps::default();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use super::memory::Memory;
 use crate::error::{Error, Kind, Result};
 use crate::files::{self, cannot_create, create_new, failed, open_regular, remove_if_there};
 use crate::metadata::Manifest;
@@ -41,12 +42,12 @@ pub fn is_of(bytes: &[u8], identifier: &str, email: &str) -> bool {
 }
 
 /// Whether the manifest of an image may be written to `path`: nothing is there, or an earlier one of
-/// this image and endorser, or with `force` anything. `of` is their identifier and e-mail address; if
+/// this image and endorser, or what an earlier run wrote, or with `force` anything. `of` is their identifier and e-mail address; if
 /// the identifier is not known yet, any manifest may be the image's.
 ///
 /// # Errors
 /// `CannotCreate`; `Io`.
-pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool) -> Result<()> {
+pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool, memory: &Memory) -> Result<()> {
     let in_the_way = |what: &str| {
         Error::new(Kind::CannotCreate, "output-exists", what)
             .at(path)
@@ -63,7 +64,7 @@ pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool) -> Result<()> {
         Some((identifier, email)) => is_of(&bytes, identifier, email),
         None => Manifest::from_xml(&bytes).is_ok(),
     };
-    if fits {
+    if fits || memory.wrote(&bytes) {
         return Ok(());
     }
     Err(in_the_way("this is not a manifest of this image by this endorser, and has its name"))

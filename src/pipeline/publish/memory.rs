@@ -155,6 +155,35 @@ impl Memory {
         self.add(Line::Stored { key, verify, proof })
     }
 
+    /// Whether an earlier run has stored just these bytes somewhere, so that they are its own.
+    pub fn wrote(&self, bytes: &[u8]) -> bool {
+        let digest = sha256(bytes);
+        self.known
+            .iter()
+            .any(|line| matches!(line, Line::Stored { key, .. } if key.sha256 == digest))
+    }
+
+    /// The SHA-256 of what was last stored under the name of `key`, if that is another.
+    pub fn replaces(&self, key: &Key) -> bool {
+        let same = |k: &Key| k.target == key.target && k.object == key.object;
+        let last = self.last(|line| match line {
+            Line::Stored { key: k, .. } if same(k) => Some(k.sha256.clone()),
+            _ => None,
+        });
+        last.is_some_and(|sha256| sha256 != key.sha256)
+    }
+
+    /// The URL of the last entry that a registry got, if it is none of the image `identifier`.
+    pub fn other_entry(&self, registry: &str, identifier: &str) -> Option<String> {
+        self.last(|line| match line {
+            Line::Registered { registry: r, url: Some(url), .. } if r == registry => {
+                Some(url.clone())
+            }
+            _ => None,
+        })
+        .filter(|url| !url.contains(identifier))
+    }
+
     /// The last signature of the manifest with this content.
     pub fn signed(&self, content: &str) -> Option<Signed> {
         self.last(|line| match line {

@@ -28,7 +28,7 @@ mod stages;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use draft::without_secret;
+pub use draft::{tell, without_secret};
 pub use dry::{Steps, rehearse_before, steps, steps_before};
 pub use facts::{Said, VALID_DAYS};
 pub use local::{read as read_manifest, replace as write_manifest};
@@ -218,7 +218,7 @@ fn publish_locked(
     control: &Control,
 ) -> Result<Published> {
     let memory = Memory::open(place, publication.restart, |note| control.note(note))?;
-    let mut run = Run { publication, place, control, memory, newest: None, news: false };
+    let mut run = Run::new(publication, place, control, memory);
     let image = run.check()?;
     let draft = run.draft(&image)?;
     run.rehearse(&draft)?;

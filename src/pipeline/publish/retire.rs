@@ -4,7 +4,7 @@ use super::draft;
 use super::{Answer, Signer};
 use crate::control::Control;
 use crate::error::{Kind, Result};
-use crate::metadata::{date, identifier};
+use crate::metadata::{date, identifier, signature};
 use crate::publish::registry::{Endorsed, Registry, must_be_valid, to_deprecate};
 
 /// A signed document that takes the newest entry back that the signer made of an image, and when it
@@ -29,6 +29,7 @@ pub fn retire(
     let now = draft::later_than(newest, clock, control)?;
     let document = super::sign(&unsigned, signer, now)?;
     must_be_valid(document.as_bytes(), now)?;
+    draft::tell(&signature::verify(document.as_bytes(), now)?, control);
     Ok((document, now))
 }
 

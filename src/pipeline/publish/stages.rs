@@ -28,6 +28,8 @@ pub struct Run<'a> {
     /// Whether something new will be signed: then the image is read back as a whole, whatever an
     /// earlier run has proved.
     pub news: bool,
+    /// Whether the image has replaced one that an earlier run stored under its name.
+    pub replaced: bool,
 }
 
 /// An image that is what its record says.
@@ -49,6 +51,17 @@ pub struct Signed {
     pub created: String,
     pub valid: String,
     pub algorithms: String,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        publication: &'a Publication<'a>,
+        place: &'a Place,
+        control: &'a Control,
+        memory: Memory,
+    ) -> Self {
+        Run { publication, place, control, memory, newest: None, news: false, replaced: false }
+    }
 }
 
 impl Run<'_> {
@@ -89,9 +102,8 @@ impl Run<'_> {
     /// mistake is found now, not after an upload of hours.
     pub fn rehearse(&mut self, draft: &Draft) -> Result<()> {
         let Publication { clock, .. } = self.publication;
-        let known = self.memory.signed(&draft.content).map(|signed| signed.created);
-        let control = self.control;
-        self.newest = draft.rehearse(self.publication, self.place, known.as_deref(), control)?;
+        let Run { publication, place, memory, control, .. } = &*self;
+        self.newest = draft.rehearse(publication, place, memory, control)?;
         self.news = self.publication.signer.is_some() && self.known(draft, clock()?)?.is_none();
         Ok(())
     }
@@ -102,6 +114,7 @@ impl Run<'_> {
         let content = Content::File(&path);
         let bytes = image.record.file.bytes;
         let object = Object { name: &draft.names.image, content, bytes, sha256: &image.sha256 };
+        self.replaced = self.memory.replaces(&self.key(&object));
         let stored = self.store(&object, self.publication.force)?;
         let text = format!("{}  {}\n", image.sha256, draft.names.file());
         // It tells of the image that was just proved: whatever else it told was wrong.
@@ -181,7 +194,7 @@ impl Run<'_> {
         let path = manifest_beside(&self.place.image);
         let identifier = manifest.identifier()?;
         let email = verified.email;
-        local::check(&path, Some((&identifier, &email)), *force)?;
+        local::check(&path, Some((&identifier, &email)), *force, &self.memory)?;
         local::write(&path, document.as_bytes(), &self.place.state.join("manifest.part"))?;
         let sha256 = sha256(document.as_bytes());
         let algorithms = format!("{}, {}", verified.signature_method, verified.digest_method);
@@ -193,7 +206,9 @@ impl Run<'_> {
     pub fn store_manifest(&mut self, draft: &Draft, signed: &Signed) -> Result<Stored> {
         let name = &draft.names.manifest;
         let there = self.publication.target.fetch(name, MAX_MANIFEST, self.control)?;
-        let ours = |bytes: &[u8]| local::is_of(bytes, &signed.identifier, &signed.email);
+        let ours = |bytes: &[u8]| {
+            local::is_of(bytes, &signed.identifier, &signed.email) || self.memory.wrote(bytes)
+        };
         let replace = self.publication.force || there.as_deref().is_some_and(ours);
         self.store_text(name, &signed.document, replace)
     }
@@ -210,12 +225,19 @@ impl Run<'_> {
                 return Ok(Some((known, true)));
             }
         }
+        let other = self.memory.other_entry(&identity, &signed.identifier);
         let document = signed.document.as_bytes();
         let registered = registry.register(document, (self.publication.clock)()?, self.control)?;
         let already = matches!(registered, Registered::Already { .. });
         let answer = Answer::of(registered);
         if known.as_ref() != Some(&answer) {
             self.memory.set_registered(&identity, &signed.sha256, answer.clone())?;
+        }
+        if let (true, Some(url)) = (self.replaced, other) {
+            self.control.warn(format!(
+                "{url} still names the image that was replaced here: take it back with \
+                 stratus-publish deprecate"
+            ));
         }
         Ok(Some((answer, already)))
     }

@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::metadata::{DCTERMS, RDF, SLREQ, date, xml};
 use crate::publish::registry::Newest;
 
@@ -12,8 +12,17 @@ use crate::publish::registry::Newest;
 /// # Errors
 /// `Protocol` if it is no list, or larger than a list may be.
 pub fn newest(document: &[u8], identifier: &str, email: &str) -> Result<Option<Newest>> {
-    let document = xml::parse(document)
-        .map_err(|e| e.within("the marketplace's list").with_kind(Kind::Protocol))?;
+    let document = xml::parse(document).map_err(|e| {
+        let error = e.within("the marketplace's list").with_kind(Kind::Protocol);
+        error.remedy("check --marketplace: this may not be the address of one")
+    })?;
+    let root = document.root_element();
+    if !root.has_tag_name("metadata") && !root.has_tag_name((RDF, "RDF")) {
+        let message =
+            format!("a marketplace does not answer with <{:.80}>", root.tag_name().name());
+        return Err(Error::new(Kind::Protocol, "marketplace-answer", message)
+            .remedy("check --marketplace: this may not be the address of one"));
+    }
     let created = document
         .descendants()
         .filter(|node| node.has_tag_name((RDF, "Description")))
