@@ -3,9 +3,13 @@
 mod common;
 #[path = "common/cutter.rs"]
 mod cutter;
+#[path = "common/liar.rs"]
+mod liar;
 #[path = "servers/mod.rs"]
 mod servers;
 
+#[path = "pipeline/again.rs"]
+mod again;
 #[path = "pipeline/cut.rs"]
 mod cut;
 #[path = "pipeline/everywhere.rs"]
@@ -24,6 +28,8 @@ mod plan;
 mod refused;
 #[path = "pipeline/registered.rs"]
 mod registered;
+#[path = "pipeline/secrets.rs"]
+mod secrets;
 #[path = "pipeline/stopped.rs"]
 mod stopped;
 #[path = "pipeline/user.rs"]

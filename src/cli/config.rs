@@ -108,34 +108,44 @@ impl Site {
     }
 
     fn take_file(&mut self, path: &Path) -> Result<()> {
-        let bad = |message: String| {
-            Error::new(Kind::Config, "config-file", message)
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Error::new(Kind::Config, "config-file", "cannot read the config file")
                 .at(path)
-                .remedy(format!("known keys are {}", KEYS.join(", ")))
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| bad("cannot read the config file".to_owned()).because(e))?;
+                .because(e)
+                .remedy("make it a readable text file, or remove it")
+        })?;
         let table: toml::Table = text.parse().map_err(|e| not_toml(&text, &e).at(path))?;
         for (name, value) in table {
             match (value, TABLES.iter().find(|(table, _)| *table == name)) {
                 (toml::Value::Table(inner), Some((_, before))) => {
                     for (name, value) in inner {
-                        self.take(&format!("{before}{name}"), value, path).map_err(bad)?;
+                        self.take(&format!("{before}{name}"), value, path)?;
                     }
                 }
-                (value, _) => self.take(&name, value, path).map_err(bad)?,
+                (value, _) => self.take(&name, value, path)?,
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, name: &str, value: toml::Value, path: &Path) -> Result<(), String> {
+    fn take(&mut self, name: &str, value: toml::Value, path: &Path) -> Result<()> {
+        let bad = |message: String| Error::new(Kind::Config, "config-file", message).at(path);
         let known = KEYS.into_iter().find(|key| *key == name);
-        let key = known.ok_or_else(|| format!("the key '{name}' is not known"))?;
+        let key = known.ok_or_else(|| {
+            bad(format!("the key '{name}' is not known"))
+                .remedy(format!("known keys are {}", KEYS.join(", ")))
+        })?;
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
-            _ => return Err(format!("the value of '{name}' is no text and no number")),
+            toml::Value::Array(list) if list.iter().all(toml::Value::is_str) => {
+                let words: Vec<&str> = list.iter().filter_map(toml::Value::as_str).collect();
+                words.join(",")
+            }
+            _ => {
+                return Err(bad(format!("the value of '{name}' is no text and no number"))
+                    .remedy(format!("write it as {name} = \"…\"")));
+            }
         };
         self.values.insert(key, (value, path.display().to_string()));
         Ok(())
@@ -162,14 +172,17 @@ impl Site {
     }
 
     /// The old variables that count, because nothing newer says anything.
-    pub(super) fn old_variables(&self) -> Vec<&'static str> {
+    /// With each, what it is called today.
+    pub(super) fn old_variables(&self) -> Vec<(&'static str, String)> {
         let place = |variable: &str| format!("the variable {variable}");
         let counts = |(key, variable): &(&str, &str)| {
             self.values.get(key).is_some_and(|(_, from)| *from == place(variable))
         };
         let set = |name: &str| std::env::var_os(name).is_some();
         let passwords = OLD_PASSWORDS.iter().filter(|(new, old)| set(old) && !set(new));
-        OLD.iter().filter(|old| counts(old)).chain(passwords).map(|(_, old)| *old).collect()
+        let today = |key: &str| format!("STRATUS_{}", key.to_ascii_uppercase());
+        let old = OLD.iter().filter(|old| counts(old)).map(|(key, old)| (*old, today(key)));
+        old.chain(passwords.map(|(new, old)| (*old, (*new).to_owned()))).collect()
     }
 
     /// The flag, if it was given, else the value of `key`, which then has to be a good one.
@@ -182,6 +195,17 @@ impl Site {
         T::Err: Display,
     {
         if flag.is_some() { Ok(flag) } else { self.get(key) }
+    }
+
+    /// The path that was typed, whatever bytes it has, else the value of `key`.
+    ///
+    /// # Errors
+    /// None: every text is a path.
+    pub(super) fn path(&self, flag: &Option<PathBuf>, key: &str) -> Result<Option<PathBuf>> {
+        match flag {
+            Some(path) => Ok(Some(path.clone())),
+            None => self.get(key).map(|path: Option<String>| path.map(PathBuf::from)),
+        }
     }
 
     /// The value of `key`, if it is set.

@@ -24,7 +24,7 @@ pub mod http;
 pub mod locations;
 pub mod market_folder;
 pub mod marketplace;
-mod name;
+pub(crate) mod name;
 pub mod registry;
 pub mod scheme;
 mod target;

@@ -318,12 +318,12 @@ pub(super) struct Describing {
     #[arg(long, value_name = "BUS")]
     pub(super) disks_bus: Option<Bus>,
 
-    /// The hypervisor (default: kvm; repeatable)
-    #[arg(long, value_name = "NAME")]
+    /// The hypervisor (default: kvm; repeatable, or with commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) hypervisor: Vec<String>,
 
-    /// A port that the cloud should let in; 0 is all (repeatable)
-    #[arg(long, value_name = "PORT")]
+    /// A port that the cloud should let in; 0 is all (repeatable, or with commas)
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub(super) inbound_port: Vec<u16>,
 
     /// Days from the signature on that the metadata is valid (default: 180)
@@ -360,10 +360,10 @@ What a site wants to set once can stand in the environment or in
 $XDG_CONFIG_HOME/stratus/config.toml: STRATUS_REPOSITORY or repository, and
 likewise marketplace, verify, p12_cert, p12_alias, key, cert, password_file,
 password_command, email, signature, author, tag, type, kind, hypervisor,
-inbound_port, valid_days, retries, limit_upload, ca_file, client_cert, user, and
+inbound_port, disks_bus, valid_days, retries, limit_upload, ca_file, client_cert, user, and
 all of stratus-convert's. The embedded market: [market] data and base_url, or
 STRATUS_MARKET_DATA and STRATUS_MARKET_BASE_URL. STRATUS_PASSWORD is the
-password of the endorser's key; where no key is named, that of --user, too.
+password of the endorser's key; where that has none, that of --user, too.
 
 Exit codes: as stratus-convert has them, and 69 a server is unavailable, 76 what
 is stored is not what was sent, 77 a server denies access.";

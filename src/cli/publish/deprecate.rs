@@ -20,7 +20,7 @@ pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) 
     }
     let (registry, need) =
         place::registry(args.marketplace.as_deref(), &args.transport, site, control)?;
-    let signer = signer(&args.signing, site, need, args.dry_run, talk)?
+    let signer = signer(&args.signing, site, need, args.dry_run, (control, talk))?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let registry = registry.as_ref();
     let retired =

@@ -16,6 +16,8 @@ pub(super) struct Item {
     pub(super) input: PathBuf,
     /// None: it is an image already.
     pub(super) job: Option<Job>,
+    /// Why it cannot be published, if that is known already: its turn comes all the same.
+    pub(super) wrong: Option<Error>,
 }
 
 impl Item {
@@ -46,9 +48,16 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
         ));
     }
     let mut disks = Vec::new();
+    let mut wrong = Vec::new();
     for input in &args.inputs {
-        if !is_image(input)? {
-            disks.push(input.clone());
+        match is_image(input) {
+            Ok(true) => wrong.push(None),
+            Ok(false) => {
+                disks.push(input.clone());
+                wrong.push(None);
+            }
+            Err(error) if args.inputs.len() == 1 => return Err(error),
+            Err(error) => wrong.push(Some(error)),
         }
     }
     let mut jobs = settings::jobs(&disks, &args.shape, false, site, Mode::Convert)?;
@@ -60,11 +69,11 @@ pub(super) fn items(args: &Args, site: &Site) -> Result<Vec<Item>> {
             Error::io("input-open", "cannot open the input", input, e).remedy("check the name")
         })?;
     }
-    let item = |input: &PathBuf| {
+    let item = |(input, wrong): (&PathBuf, Option<Error>)| {
         let at = jobs.iter().position(|job| job.input == *input);
-        Item { input: input.clone(), job: at.map(|at| jobs.remove(at)) }
+        Item { input: input.clone(), job: at.map(|at| jobs.remove(at)), wrong }
     };
-    Ok(args.inputs.iter().map(item).collect())
+    Ok(args.inputs.iter().zip(wrong).map(item).collect())
 }
 
 fn is_url(input: &Path) -> bool {

@@ -8,11 +8,12 @@ use super::args::Keygen;
 use super::{secret, signer::write_key};
 use crate::cli::config::Site;
 use crate::cli::talk::{Talk, printable};
+use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::keys;
 use crate::pipeline::publish::clock;
 
-pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
+pub(super) fn run(args: &Keygen, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let path = args.output.clone().unwrap_or_else(|| PathBuf::from("cert.p12"));
     if path.as_os_str() == "-" {
         return Err(Error::new(Kind::Usage, "usage", "a key does not go to standard output")
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
         return Err(exists());
     }
     let pem = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pem"));
-    let password = if pem { None } else { Some(password(args, site, &path)?) };
+    let password = if pem { None } else { Some(password(args, site, &path, control)?) };
     let endorser =
         keys::generate(&args.name, &args.email, args.days, keys::DEFAULT_BITS, clock()?)?;
     let bytes = match &password {
@@ -53,17 +54,17 @@ pub(super) fn run(args: &Keygen, site: &Site, talk: Talk) -> Result<u8> {
 }
 
 /// The password for the new file: given, or asked for twice.
-fn password(args: &Keygen, site: &Site, path: &Path) -> Result<String> {
-    let password = match secret::given(&args.password, site)? {
+fn password(args: &Keygen, site: &Site, path: &Path, control: &Control) -> Result<String> {
+    let password = match secret::given(&args.password, site, control)? {
         Some(password) => password,
         None => {
             let missing = || {
                 Error::new(Kind::Usage, "key-password-missing", "the new file needs a password")
                     .remedy("give it with --password-file, --password-command or STRATUS_PASSWORD; a file .pem has none")
             };
-            let first = secret::asked(&format!("New password of {}", path.display()))?;
+            let first = secret::asked(&format!("New password of {}", path.display()), control)?;
             let first = first.ok_or_else(missing)?;
-            if secret::asked("Once more")?.as_deref() != Some(&first) {
+            if secret::asked("Once more", control)?.as_deref() != Some(&first) {
                 let message = "the two passwords are not the same";
                 return Err(Error::new(Kind::Usage, "key-password-differs", message));
             }

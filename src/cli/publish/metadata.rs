@@ -74,6 +74,7 @@ fn build(args: &Build, site: &Site, control: &Control, talk: Talk) -> Result<u8>
     let output = args.output.clone().unwrap_or_else(|| pipeline::manifest_beside(&args.image));
     // Before the image is read, which may take its time.
     may_write(&output, false, args.force)?;
+    args.location.iter().try_for_each(|location| super::is_location(location))?;
     let (record, digests) =
         record_verify::verify_and_digest(&args.image, &[crate::digest::Algorithm::Sha1], control)?;
     let sha1 = digests.get("sha1").map(String::as_str).unwrap_or_default();
@@ -104,7 +105,7 @@ fn written(output: &Path, manifest: &Manifest, talk: Talk) -> Result<u8> {
 fn sign(args: &Sign, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let text = pipeline::read_manifest(&args.file)?;
     let now = clock()?;
-    let signer = signer(&args.signing, site, Need::Marketplace, false, talk)?
+    let signer = signer(&args.signing, site, Need::Marketplace, false, (control, talk))?
         .ok_or_else(|| Error::new(Kind::Usage, "no-endorser", "no key is named"))?;
     let text = std::str::from_utf8(&text).map_err(|_| {
         Error::new(Kind::Damaged, "xml-encoding", "the manifest is not UTF-8").at(&args.file)

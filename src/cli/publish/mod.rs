@@ -40,6 +40,7 @@ use super::talk::Talk;
 use super::{program, signals};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
+use crate::pipeline::plan::Start;
 use crate::pipeline::publish::{Publication, Said, Signer, clock};
 use crate::pipeline::{self, Status};
 
@@ -86,18 +87,19 @@ fn run(args: Args, site: &Site, talk: Talk) -> Result<u8> {
         site.typed("key", signing.key.as_deref());
     }
     let site = &site;
+    site.or(args.talking().color, "color")?;
     let form = site.or(args.talking().progress, "progress")?.unwrap_or(ProgressForm::Auto);
     let progress = Arc::new(Progress::new(form, talk));
     let control = Control { progress: Box::new(progress.clone()), ..Control::default() };
     signals::watch(&control.stop)?;
-    for variable in site.old_variables() {
-        talk.note(&format!("taking {variable}, a name of the past: see stratus-publish --help"));
+    for (variable, now) in site.old_variables() {
+        talk.note(&format!("taking {variable}, a name of the past; today it is {now}"));
     }
     match &args.command {
         None => publish_all(&args, site, &control, &progress, talk),
         Some(Command::Metadata { command }) => metadata::run(command, site, &control, talk),
         Some(Command::Deprecate(args)) => deprecate::run(args, site, &control, talk),
-        Some(Command::Keygen(args)) => keygen::run(args, site, talk),
+        Some(Command::Keygen(args)) => keygen::run(args, site, &control, talk),
     }
 }
 
@@ -110,24 +112,39 @@ fn publish_all(
     talk: Talk,
 ) -> Result<u8> {
     command_first(args)?;
+    args.place.location.iter().try_for_each(|location| is_location(location))?;
     let items = items::items(args, site)?;
     let places = Places::settle(&args.place, &args.transport, site, control)?;
-    let signer = signer::signer(&args.signing, site, places.need(), args.dry_run, talk)?;
+    let signer = signer::signer(&args.signing, site, places.need(), args.dry_run, (control, talk))?;
     let said = described(&args.describing, site)?;
     places.tell(talk);
     let work = Work { args, said, places, signer, control, talk };
     let mut failed = None;
     for item in &items {
         progress.about(&item.input.display().to_string());
-        let result = if args.dry_run { work.plan(item) } else { work.publish(item) };
+        let result = match &item.wrong {
+            Some(error) => Err(error.again()),
+            None if args.dry_run => work.plan(item),
+            None => work.publish(item),
+        };
         let Err(error) = result else { continue };
         if items.len() == 1 || matches!(error.kind(), Kind::Interrupted(_)) {
             return Err(error);
         }
-        talk.error(&error);
+        // Whose it is: not every error has a path.
+        let of = item.input.display().to_string();
+        talk.error(&if error.path() == Some(&item.input) { error } else { error.within(&of) });
         failed = Some(Kind::SomeFailed);
     }
     Ok(failed.map_or(0, Kind::exit_code))
+}
+
+/// Whether a text can be a location at all.
+fn is_location(text: &str) -> Result<()> {
+    url::Url::parse(text).map(drop).map_err(|why| {
+        Error::new(Kind::Usage, "usage", format!("--location is no URL: {why}"))
+            .remedy("write the whole URL of the image: https://HOST/PATH/NAME.img.gz")
+    })
 }
 
 /// `stratus-publish -v metadata show x`: the parser takes the command for an input.
@@ -189,7 +206,11 @@ impl Work<'_> {
                 if let Some(shortage) = look.shortage {
                     return Err(shortage);
                 }
-                pipeline::publish::steps_before(&publication, job, &opened, control)?
+                match look.plan.start {
+                    // The image is there, and is what the disk would become.
+                    Start::Done(_) => pipeline::publish::steps(&publication, control)?,
+                    _ => pipeline::publish::steps_before(&publication, job, &opened, control)?,
+                }
             }
         };
         talk.result_json(&report::steps_json(item, &steps))?;

@@ -1,15 +1,16 @@
 //! Who signs: the key that was named, the one of an earlier time, or a new one.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::args::Signing;
-use super::secret;
+use super::secret::{self, stoppable};
 use crate::cli::config::{Site, data_folder};
 use crate::cli::talk::Talk;
+use crate::control::Control;
 use crate::error::{Error, Kind, Result};
-use crate::files::{cannot_create, folder_of, sync_folder};
+use crate::files::{cannot_create, folder_of, open_regular, sync_folder};
 use crate::metadata::keys::{self, Endorser};
 use crate::metadata::signature::Profile;
 use crate::pipeline::publish::{Signer, clock};
@@ -40,10 +41,12 @@ pub(super) fn signer(
     site: &Site,
     need: Need,
     dry: bool,
-    talk: Talk,
+    (control, talk): (&Control, Talk),
 ) -> Result<Option<Signer>> {
     let now = clock()?;
-    let Some(endorser) = endorser(options, site, need, dry, now, talk)? else { return Ok(None) };
+    let Some(endorser) = endorser(options, site, need, (dry, now), (control, talk))? else {
+        return Ok(None);
+    };
     let default = match need {
         Need::Embedded => Profile::Modern,
         Need::Marketplace | Need::None => Profile::Stratuslab,
@@ -70,44 +73,40 @@ fn endorser(
     options: &Signing,
     site: &Site,
     need: Need,
-    dry: bool,
-    now: u64,
-    talk: Talk,
+    (dry, now): (bool, u64),
+    (control, talk): (&Control, Talk),
 ) -> Result<Option<Endorser>> {
-    let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
-        Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
-    };
     // What was typed counts before what a site has set, whichever of the two kinds it is.
     let (p12, key) = (site.rank("p12_cert"), site.rank("key"));
     let p12_counts = p12.is_some_and(|p12| key.is_none_or(|key| p12 <= key));
-    if let (Some(p12), true) = (path(&options.p12_cert, "p12_cert")?, p12_counts) {
-        return p12_file(options, &p12, site).map(Some);
+    if let (Some(p12), true) = (site.path(&options.p12_cert, "p12_cert")?, p12_counts) {
+        return p12_file(options, &p12, site, control).map(Some);
     }
-    if let Some(key) = path(&options.key, "key")? {
+    if let Some(key) = site.path(&options.key, "key")? {
         // A site's certificate belongs to the site's key.
         let certificate = match options.key {
             Some(_) => options.cert.clone(),
-            None => path(&options.cert, "cert")?,
+            None => site.path(&options.cert, "cert")?,
         };
-        return pem(options, &key, certificate, site).map(Some);
+        return pem(options, &key, certificate, (site, control)).map(Some);
     }
     match need {
         Need::None => Ok(None),
-        Need::Embedded => own(options, site, dry, now, talk).map(Some),
-        Need::Marketplace => usual(options, site, talk).map(Some),
+        Need::Embedded => own(options, site, (dry, now), (control, talk)).map(Some),
+        Need::Marketplace => usual(options, site, (control, talk)).map(Some),
     }
 }
 
 /// Whether the key that would sign may have a password: then a password that may be its own is not
 /// for servers.
-pub(super) fn key_may_have_password(site: &Site) -> bool {
+pub(super) fn key_may_have_password(site: &Site, control: &Control) -> bool {
     let globus = usual_p12().is_some_and(|path| path.exists());
     if site.rank("p12_cert").is_some() || (site.rank("key").is_none() && globus) {
         return true;
     }
     let named = site.get::<String>("key").ok().flatten().map(PathBuf::from);
     match named.or_else(|| own_path().ok().filter(|path| path.exists())) {
-        Some(path) => read(&path).map_or(true, |bytes| is_encrypted(&bytes)),
+        Some(path) => read(&path, control).map_or(true, |bytes| is_encrypted(&bytes)),
         None => false,
     }
 }
@@ -117,10 +116,10 @@ fn is_encrypted(pem: &[u8]) -> bool {
     String::from_utf8_lossy(pem).contains("ENCRYPTED")
 }
 
-fn p12_file(options: &Signing, path: &Path, site: &Site) -> Result<Endorser> {
-    let bytes = read(path)?;
+fn p12_file(options: &Signing, path: &Path, site: &Site, control: &Control) -> Result<Endorser> {
+    let bytes = read(path, control)?;
     let alias = site.or(options.p12_alias.clone(), "p12_alias")?;
-    with_password(options, site, path, |password| {
+    with_password(options, (site, control), path, |password| {
         Endorser::from_p12(&bytes, password, alias.as_deref())
     })
 }
@@ -129,16 +128,16 @@ fn pem(
     options: &Signing,
     key: &Path,
     certificate: Option<PathBuf>,
-    site: &Site,
+    (site, control): (&Site, &Control),
 ) -> Result<Endorser> {
     let certificate = certificate.unwrap_or_else(|| key.to_owned());
-    let (key_bytes, certificate_bytes) = (read(key)?, read(&certificate)?);
+    let (key_bytes, certificate_bytes) = (read(key, control)?, read(&certificate, control)?);
     // A password that a site has set for another key is not asked for.
     if !is_encrypted(&key_bytes) {
         let open = Endorser::from_pem(&key_bytes, &certificate_bytes, None);
         return open.map_err(|e| e.at(key));
     }
-    with_password(options, site, key, |password| {
+    with_password(options, (site, control), key, |password| {
         Endorser::from_pem(&key_bytes, &certificate_bytes, password)
     })
 }
@@ -146,11 +145,11 @@ fn pem(
 /// Opens a key: without a password, with the one that is given, or with the one that is asked for.
 fn with_password(
     options: &Signing,
-    site: &Site,
+    (site, control): (&Site, &Control),
     path: &Path,
     open: impl Fn(Option<&str>) -> Result<Endorser>,
 ) -> Result<Endorser> {
-    if let Some(password) = secret::given(&options.password, site)? {
+    if let Some(password) = secret::given(&options.password, site, control)? {
         return open(Some(&password)).map_err(|e| e.at(path));
     }
     let error = match open(None) {
@@ -160,7 +159,7 @@ fn with_password(
     if !matches!(error.code(), "key-password-missing" | "key-password-wrong") {
         return Err(error);
     }
-    let Some(password) = secret::asked(&format!("Password of {}", path.display()))? else {
+    let Some(password) = secret::asked(&format!("Password of {}", path.display()), control)? else {
         return Err(Error::new(Kind::Permission, "key-password-missing", "the key has a password")
             .at(path)
             .remedy("give it with --password-file, --password-command or STRATUS_PASSWORD"));
@@ -168,15 +167,20 @@ fn with_password(
     open(Some(&password)).map_err(|e| e.at(path))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+fn read(path: &Path, control: &Control) -> Result<Vec<u8>> {
     let cannot = |e| {
         Error::io("key-read", "cannot read the key file", path, e).remedy(
             "check its name: --p12-cert, --key and --cert, or p12_cert, key and cert of the site",
         )
     };
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_KEY + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    // It may be a pipe that nobody writes into.
+    let owned = path.to_owned();
+    let bytes = stoppable(control, move || {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(owned)?;
+        file.take(MAX_KEY + 1).read_to_end(&mut bytes).map(|_| bytes)
+    })?;
+    let bytes = bytes.map_err(cannot)?;
     if bytes.len() as u64 > MAX_KEY {
         return Err(
             Error::new(Kind::Damaged, "key-large", "this is no key file: it is too large").at(path)
@@ -186,7 +190,12 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The key of this user, `endorser.pem`: made if it is not there yet, in a dry run in memory only.
-fn own(options: &Signing, site: &Site, dry: bool, now: u64, talk: Talk) -> Result<Endorser> {
+fn own(
+    options: &Signing,
+    site: &Site,
+    (dry, now): (bool, u64),
+    (control, talk): (&Control, Talk),
+) -> Result<Endorser> {
     let path = own_path()?;
     if !path.exists() {
         let endorser = new_key(options, site, now)?;
@@ -194,13 +203,14 @@ fn own(options: &Signing, site: &Site, dry: bool, now: u64, talk: Talk) -> Resul
             talk.note(&format!("would make a key to sign with, {}", path.display()));
             return Ok(endorser);
         }
-        make_own(&path, &endorser)?;
-        talk.note(&format!(
-            "made a key to sign with, {}: keep it, others know your images by it",
-            path.display()
-        ));
+        if make_own(&path, &endorser)? {
+            talk.note(&format!(
+                "made a key to sign with, {}: keep it, others know your images by it",
+                path.display()
+            ));
+        }
     }
-    open_own(&path, options, site)
+    open_own(&path, options, (site, control))
 }
 
 /// Where the client of StratusLab looks for a key.
@@ -212,9 +222,20 @@ fn own_path() -> Result<PathBuf> {
     Ok(data_folder()?.join("endorser.pem"))
 }
 
-fn open_own(path: &Path, options: &Signing, site: &Site) -> Result<Endorser> {
-    let meta = std::fs::metadata(path)
-        .map_err(|e| Error::io("key-read", "cannot read the key file", path, e))?;
+fn open_own(
+    path: &Path,
+    options: &Signing,
+    (site, control): (&Site, &Control),
+) -> Result<Endorser> {
+    let meta = std::fs::metadata(path).map_err(|e| {
+        Error::io("key-read", "cannot read the key file", path, e)
+            .remedy("remove what is there, then another key is made; or name one with --key")
+    })?;
+    if !meta.is_file() {
+        return Err(Error::new(Kind::Permission, "key-file", "this is no file with a key")
+            .at(path)
+            .remedy("remove it, then another key is made; or name one with --key"));
+    }
     if meta.mode() & 0o077 != 0 {
         return Err(Error::new(
             Kind::Permission,
@@ -224,19 +245,19 @@ fn open_own(path: &Path, options: &Signing, site: &Site) -> Result<Endorser> {
         .at(path)
         .remedy(format!("chmod 600 {0}; if somebody may have it, make another", path.display())));
     }
-    pem(options, path, None, site)
+    pem(options, path, None, (site, control))
 }
 
 /// What the client of StratusLab signed with by default, else this user's own key.
-fn usual(options: &Signing, site: &Site, talk: Talk) -> Result<Endorser> {
+fn usual(options: &Signing, site: &Site, (control, talk): (&Control, Talk)) -> Result<Endorser> {
     if let Some(path) = usual_p12().filter(|path| path.exists()) {
         talk.note(&format!("signing with {}", path.display()));
-        return p12_file(options, &path, site);
+        return p12_file(options, &path, site, control);
     }
     let path = own_path()?;
     if path.exists() {
         talk.note(&format!("signing with {}", path.display()));
-        return open_own(&path, options, site);
+        return open_own(&path, options, (site, control));
     }
     Err(Error::new(Kind::Usage, "no-endorser", "nobody signs: no key is named")
         .remedy("name one with --p12-cert or --key, or make one with stratus-publish keygen"))
@@ -250,11 +271,16 @@ fn new_key(options: &Signing, site: &Site, now: u64) -> Result<Endorser> {
     keys::generate(&name, &email, OWN_DAYS, keys::DEFAULT_BITS, now)
 }
 
-/// Two runs at once make one key: whoever comes second takes the first one's.
-fn make_own(path: &Path, endorser: &Endorser) -> Result<()> {
+/// Two runs at once make one key: whoever comes second takes the first one's, and is told false.
+fn make_own(path: &Path, endorser: &Endorser) -> Result<bool> {
     let folder = folder_of(path);
-    std::fs::create_dir_all(folder).map_err(|e| cannot_create(folder, e))?;
-    write_key(path, endorser.to_pem()?.as_bytes(), false).map(drop)
+    let cannot = |e| {
+        let error = cannot_create(folder, e);
+        error.remedy("make room or get the right to write there, or set XDG_DATA_HOME")
+    };
+    // Whoever may write into it could give us another key.
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(cannot)?;
+    write_key(path, endorser.to_pem()?.as_bytes(), false)
 }
 
 /// Writes a key: readable by its user alone, whole or not at all. False: something had this name
@@ -263,24 +289,46 @@ fn make_own(path: &Path, endorser: &Endorser) -> Result<()> {
 /// # Errors
 /// `CannotCreate`, `Io`.
 pub(super) fn write_key(path: &Path, bytes: &[u8], replace: bool) -> Result<bool> {
+    remove_stale(path);
+    let nanoseconds = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
+    part.push(format!(".{}-{nanoseconds}.part", std::process::id()));
     let part = PathBuf::from(part);
-    let written = std::fs::OpenOptions::new()
+    let cannot = |e| cannot_create(path, e);
+    let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| match replace {
-            true => std::fs::rename(&part, path),
-            false => std::fs::hard_link(&part, path),
-        });
+        .map_err(cannot)?;
+    let _ = file.try_lock();
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let named = written.and_then(|()| match replace {
+        true => std::fs::rename(&part, path).map(|()| true),
+        false => match std::fs::hard_link(&part, path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            linked => linked.map(|()| true),
+        },
+    });
     let _ = std::fs::remove_file(&part);
-    match written {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && !replace => Ok(false),
-        Err(e) => Err(cannot_create(path, e)),
-        Ok(()) => sync_folder(folder_of(path)).map(|()| true),
+    let named = named.map_err(cannot)?;
+    sync_folder(folder_of(path)).map(|()| named)
+}
+
+/// Removes what runs have left that were killed while they wrote a key: nobody locks it any more.
+fn remove_stale(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".";
+    let is_part = |entry: &std::fs::DirEntry| {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let between = found.strip_prefix(&name).and_then(|rest| rest.strip_suffix(".part"));
+        between.is_some_and(|b| b.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+    };
+    let entries = std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
+    for part in entries.filter(is_part).map(|entry| entry.path()) {
+        let locked = open_regular(&part).is_ok_and(|file| file.try_lock().is_ok());
+        if locked {
+            let _ = std::fs::remove_file(&part);
+        }
     }
 }
 

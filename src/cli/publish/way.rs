@@ -56,12 +56,9 @@ pub(super) fn transport(
     site: &Site,
     control: &Control,
 ) -> Result<Transport> {
-    let path = |flag: &Option<PathBuf>, key: &str| -> Result<Option<PathBuf>> {
-        Ok(site.or(flag.as_ref().map(|path| path.display().to_string()), key)?.map(PathBuf::from))
-    };
     let mut transport = Transport {
-        ca_file: path(&options.ca_file, "ca_file")?,
-        client_cert: path(&options.client_cert, "client_cert")?,
+        ca_file: site.path(&options.ca_file, "ca_file")?,
+        client_cert: site.path(&options.client_cert, "client_cert")?,
         limit: site.or(options.limit_upload, "limit_upload")?.map(|size: Size| size.0),
         ..Transport::default()
     };
@@ -106,7 +103,7 @@ fn login(
     }
     let mut variables = vec!["STRATUS_USER_PASSWORD", "STRATUS_PASSWORD"];
     // If the endorser's key has a password this may be it, and no server is to see that.
-    if key_may_have_password(site) {
+    if key_may_have_password(site, control) {
         variables.pop();
     }
     variables.push("STRATUSLAB_APPREPO_PASSWORD");
@@ -116,7 +113,7 @@ fn login(
         }
     }
     let host = url.host_str().unwrap_or_default();
-    match secret::asked(&format!("Password of {user} at {host}"))? {
+    match secret::asked(&format!("Password of {user} at {host}"), control)? {
         Some(password) => Ok(with(user, password)),
         None => {
             let message = format!("there is no password for the user {user} at {host}");

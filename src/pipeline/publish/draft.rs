@@ -107,6 +107,7 @@ impl Draft {
         memory: &Memory,
         control: &Control,
     ) -> Result<Option<u64>> {
+        self.checksum(publication, control)?;
         let Some(signer) = publication.signer else {
             return self.orphan(publication, control).map(|()| None);
         };
@@ -135,6 +136,29 @@ impl Draft {
         let newest = date::epoch(&newest.created)?;
         clock_is_not_behind(registry, newest, now)?;
         Ok(Some(newest))
+    }
+
+    /// What has the checksum's name has to be one, of whatever had the image's name before.
+    fn checksum(&self, publication: &Publication, control: &Control) -> Result<()> {
+        let name = &self.names.checksum;
+        if publication.force {
+            return Ok(());
+        }
+        let there = publication.target.fetch(name, MAX_MANIFEST, control)?;
+        let Some(bytes) = there else { return Ok(()) };
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let line = text.strip_suffix('\n').and_then(|line| line.split_once("  "));
+        let fits = |(digits, file): (&str, &str)| {
+            let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            digits.len() == 64 && hexadecimal && file == self.names.file()
+        };
+        if line.is_some_and(fits) {
+            return Ok(());
+        }
+        let place = publication.target.location(name);
+        let message = format!("{place} is there, and is no checksum of this image");
+        Err(Error::new(Kind::CannotCreate, "object-other", message)
+            .remedy("use another version or name, or --force to replace it"))
     }
 
     /// A manifest of something else, in the place where this one goes.

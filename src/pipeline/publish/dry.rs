@@ -2,7 +2,7 @@
 //! send.
 
 use super::draft::Draft;
-use super::memory::Memory;
+use super::memory::{Answer, Memory};
 use super::stages::Run;
 use super::{Publication, Signer};
 use crate::control::{Control, Silent};
@@ -82,7 +82,21 @@ pub fn rehearse_before(
     let record = provisional(job, opened, place.name(), opened.disk.size());
     let draft = Draft::new(publication, &place, &record, UNKNOWN_SHA1, &silent)?;
     let memory = Memory::look(&place, publication.restart)?;
-    draft.rehearse(publication, &place, &memory, &silent).map(drop)
+    draft.rehearse(publication, &place, &memory, &silent)?;
+    if !publication.force && something_is_there(publication, &draft.names.image, control)? {
+        control.note(format!(
+            "something is at {} already: if the image will be another one, it is not stored there; \
+             --force would replace it",
+            publication.target.location(&draft.names.image)
+        ));
+    }
+    Ok(())
+}
+
+/// Whether an object has a name, whatever it is. A folder that cannot be written into is an error.
+fn something_is_there(publication: &Publication, name: &str, control: &Control) -> Result<bool> {
+    let nothing = Object { name, content: Content::Bytes(&[]), bytes: 0, sha256: UNKNOWN_SHA256 };
+    Ok(publication.target.look(&nothing, control)? != Found::Nothing)
 }
 
 /// The record that an image would have, but for its digests.
@@ -126,6 +140,7 @@ fn all(
     run.rehearse(&draft)?;
     let mut steps = Steps::default();
     steps.fetch(publication, CONFIG_NAME, "how images are named here, if that is said");
+    steps.fetch(publication, &draft.names.checksum, "whether it is a checksum");
     steps.fetch(publication, &draft.names.manifest, "whether it is another image's");
     let sha256 = record.file_sha256().unwrap_or(UNKNOWN_SHA256);
     let image = Object {
@@ -135,14 +150,19 @@ fn all(
         sha256,
     };
     if run.is_there(&image)? {
-        let url = publication.target.location(image.name);
         let proved = "its size and its last MiB: an earlier run has proved it";
-        steps.lines.push(format!("HEAD, GET {url} ({proved})"));
+        let read = publication.target.plan_fetch(image.name).replacen("GET", "HEAD, GET", 1);
+        steps.lines.push(format!("{read} ({proved})"));
     } else {
         steps.store(publication, &image, publication.force, control)?;
     }
     let checksum = format!("{sha256}  {}\n", draft.names.file());
-    steps.store_text(publication, &draft.names.checksum, &checksum, control)?;
+    match sha256 {
+        UNKNOWN_SHA256 => {
+            steps.store_unsigned(publication, &draft.names.checksum, &checksum, control)?;
+        }
+        _ => steps.store_text(publication, &draft.names.checksum, &checksum, control)?,
+    }
     if let Some(signer) = publication.signer {
         let Trial { document, at, signed } = run.trial(&draft, signer)?;
         let name = &draft.names.manifest;
@@ -153,13 +173,21 @@ fn all(
         if let Some(registry) = publication.registry {
             let (identifier, email) = (draft.manifest.identifier()?, signer.email()?);
             let known = run.memory.registered(&registry.identity(), &digest(document.as_bytes()));
-            match known.and_then(|answer| answer.url) {
-                Some(url) => steps.lines.push(format!("GET {url} (of {at}) and compare it")),
+            let read = if registry.identity().starts_with("http") { "GET" } else { "read" };
+            match known {
+                Some(Answer { url: Some(url), .. }) => {
+                    steps.lines.push(format!("{read} {url} (of {at}) and compare it"));
+                }
+                Some(Answer { url: None, .. }) => steps.lines.push(format!(
+                    "{read} the entry of {at}: its mail waits to be confirmed, nothing is sent again"
+                )),
                 None => steps.lines.extend(registry.plan(&identifier, &email)),
             }
         }
     }
-    steps.lines = steps.lines.iter().map(|line| without_unknown(line)).collect();
+    // What is not made yet has a size that was estimated.
+    let about = (sha256 == UNKNOWN_SHA256).then_some(record.file.bytes);
+    steps.lines = steps.lines.iter().map(|line| without_unknown(line, about)).collect();
     Ok(steps)
 }
 
@@ -195,11 +223,20 @@ impl Steps {
         replace: bool,
         control: &Control,
     ) -> Result<()> {
-        let found = match object.sha256 {
-            // It cannot be there: it is not made yet.
-            UNKNOWN_SHA256 => Found::Nothing,
-            _ => publication.target.look(object, control)?,
-        };
+        if object.sha256 == UNKNOWN_SHA256 {
+            let mut found = Found::Nothing;
+            if something_is_there(publication, object.name, control)? {
+                let place = publication.target.location(object.name);
+                self.lines.push(match replace {
+                    true => format!("replace what is at {place}, unless it is this image"),
+                    false => format!("stop at what is at {place}, unless it is this image"),
+                });
+                found = Found::Perhaps;
+            }
+            self.plan(publication, object, replace, found);
+            return Ok(());
+        }
+        let found = publication.target.look(object, control)?;
         if found == Found::Other && !replace {
             let message =
                 format!("something else is at {}", publication.target.location(object.name));
@@ -215,7 +252,7 @@ impl Steps {
         self.lines.extend(publication.target.plan(object, how, found));
     }
 
-    /// A manifest whose digest is not known before it is signed.
+    /// A text whose digest is not known before the image is made, or it is signed.
     fn store_unsigned(
         &mut self,
         publication: &Publication,
@@ -245,8 +282,12 @@ impl Steps {
     }
 }
 
-fn without_unknown(line: &str) -> String {
+fn without_unknown(line: &str, about: Option<u64>) -> String {
     let short = UNKNOWN_SHA256.get(..16).unwrap_or_default();
+    let mut line = line.to_owned();
+    if let Some(bytes) = about {
+        line = line.replace(&format!("({bytes} bytes"), &format!("(about {bytes} bytes"));
+    }
     line.replace(UNKNOWN_SHA256, "<sha256>")
         .replace(UNKNOWN_SHA1, "<sha1>")
         .replace(UNKNOWN_IDENTIFIER, "<identifier>")

@@ -48,14 +48,13 @@ pub fn is_of(bytes: &[u8], identifier: &str, email: &str) -> bool {
 /// # Errors
 /// `CannotCreate`; `Io`.
 pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool, memory: &Memory) -> Result<()> {
-    let in_the_way = |what: &str| {
-        Error::new(Kind::CannotCreate, "output-exists", what)
-            .at(path)
-            .remedy("move it away, or replace it with --force")
-    };
+    let in_the_way = |what: &str| Error::new(Kind::CannotCreate, "output-exists", what).at(path);
     let file = match open_regular(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(_) => return Err(in_the_way("something else than a file is in the manifest's way")),
+        Err(_) => {
+            let what = "something else than a file is in the manifest's way";
+            return Err(in_the_way(what).remedy("move it away"));
+        }
         Ok(_) if force => return Ok(()),
         Ok(file) => file,
     };
@@ -67,7 +66,8 @@ pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool, memory: &Memory
     if fits || memory.wrote(&bytes) {
         return Ok(());
     }
-    Err(in_the_way("this is not a manifest of this image by this endorser, and has its name"))
+    Err(in_the_way("this is not a manifest of this image by this endorser, and has its name")
+        .remedy("move it away, or replace it with --force"))
 }
 
 /// Gives `path` these bytes, whole or not at all, by way of the unfinished file `part` on the same

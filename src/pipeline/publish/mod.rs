@@ -4,7 +4,8 @@
 //! facts.rs    what is known of an image, and what its user says of it: a manifest
 //! names.rs    what the image, its checksum and its manifest are called in a repository
 //! draft.rs    the manifest before it is signed, and its rehearsal
-//! stages.rs   the stages, one function each
+//! stages.rs   the stages up to the stored image, one function each
+//! announce.rs the stages behind it: sign, store the manifest, register
 //! local.rs    the manifest's file beside the image
 //! memory.rs   what earlier runs did: each stage is looked up before it is done
 //! dry.rs      the same line without doing anything
@@ -15,6 +16,7 @@
 //! A manifest never names an image that was not proved at its place, and a marketplace never gets a
 //! manifest that is not stored beside its image.
 
+mod announce;
 mod draft;
 mod dry;
 mod facts;
@@ -227,22 +229,6 @@ fn publish_locked(
         let location = draft.location;
         return Ok(Published { record: image.record, image: stored, location, manifest: None });
     };
-    let signed = run.sign(&draft, signer)?;
-    let manifest = run.store_manifest(&draft, &signed)?;
-    let entry = run.register(&signed)?;
-    Ok(Published {
-        record: image.record,
-        image: stored,
-        location: draft.location,
-        manifest: Some(Announced {
-            path: signed.path,
-            identifier: signed.identifier,
-            email: signed.email,
-            created: signed.created,
-            valid: signed.valid,
-            algorithms: signed.algorithms,
-            stored: manifest,
-            entry,
-        }),
-    })
+    let manifest = Some(run.announce(&image, &draft, signer)?);
+    Ok(Published { record: image.record, image: stored, location: draft.location, manifest })
 }

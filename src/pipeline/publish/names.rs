@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::Manifest;
-use crate::publish::Target;
 use crate::publish::scheme::{self, CONFIG_MAX, CONFIG_NAME, Facts, Scheme};
+use crate::publish::{Target, name};
 
 /// What an image is called where the repository does not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +47,13 @@ impl Names {
             None if naming == Naming::ByIdentifier => format!("{}/{file}", manifest.identifier()?),
             None => file.to_owned(),
         };
-        Ok(Names {
-            checksum: format!("{image}.sha256"),
-            manifest: scheme::manifest_name(&image),
-            image,
-        })
+        let checksum = format!("{image}.sha256");
+        let manifest = scheme::manifest_name(&image);
+        // All of them, before the first is stored.
+        for name in [&image, &checksum, &manifest] {
+            name::parts(name)?;
+        }
+        Ok(Names { image, checksum, manifest })
     }
 }
 

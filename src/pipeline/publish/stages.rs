@@ -1,11 +1,7 @@
-//! The stages of publishing, each looked up before it is done.
+//! The stages of publishing up to the stored image, each looked up before it is done.
 
-use std::path::PathBuf;
-
-use super::draft::{self, Dated, Draft};
-use super::local::{self, MAX_MANIFEST};
-use super::memory::{self, Answer, Key, Memory};
-use super::names::manifest_beside;
+use super::draft::Draft;
+use super::memory::{self, Key, Memory};
 use super::{Publication, Signer};
 use crate::control::Control;
 use crate::digest::{Algorithm, sha256};
@@ -14,7 +10,6 @@ use crate::metadata::date;
 use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::pipeline::verify;
-use crate::publish::registry::{Entry, Registered};
 use crate::publish::{Content, Found, How, Object, Stored, Verify};
 
 /// A run.
@@ -39,18 +34,6 @@ pub struct Image {
     pub sha1: String,
     /// SHA-256 of the file.
     pub sha256: String,
-}
-
-/// A signed manifest and its file.
-pub struct Signed {
-    pub document: String,
-    pub sha256: String,
-    pub path: PathBuf,
-    pub identifier: String,
-    pub email: String,
-    pub created: String,
-    pub valid: String,
-    pub algorithms: String,
 }
 
 impl<'a> Run<'a> {
@@ -102,10 +85,29 @@ impl Run<'_> {
     /// mistake is found now, not after an upload of hours.
     pub fn rehearse(&mut self, draft: &Draft) -> Result<()> {
         let Publication { clock, .. } = self.publication;
-        let Run { publication, place, memory, control, .. } = &*self;
-        self.newest = draft.rehearse(publication, place, memory, control)?;
-        self.news = self.publication.signer.is_some() && self.known(draft, clock()?)?.is_none();
+        let publication = self.publication;
+        self.newest = draft.rehearse(publication, self.place, &self.memory, self.control)?;
+        self.news = match publication.signer {
+            Some(signer) => !self.is_announced(draft, signer, clock()?)?,
+            None => false,
+        };
         Ok(())
+    }
+
+    /// Whether an earlier run signed this very manifest, stored it beside the image, and registered
+    /// it where it is to be.
+    fn is_announced(&self, draft: &Draft, signer: &Signer, now: u64) -> Result<bool> {
+        let Publication { said, registry, .. } = self.publication;
+        let Some(at) = self.known(draft, now)? else { return Ok(false) };
+        let sha256 = sha256(draft.sign(said, signer, at)?.document.as_bytes());
+        let registered = registry
+            .is_none_or(|registry| self.memory.registered(&registry.identity(), &sha256).is_some());
+        let key = Key {
+            target: self.publication.target.identity(),
+            object: draft.names.manifest.clone(),
+            sha256,
+        };
+        Ok(registered && self.memory.stored(&key, Verify::None))
     }
 
     /// Stores the image, and beside it its checksum.
@@ -117,12 +119,13 @@ impl Run<'_> {
         self.replaced = self.memory.replaces(&self.key(&object));
         let stored = self.store(&object, self.publication.force)?;
         let text = format!("{}  {}\n", image.sha256, draft.names.file());
-        // It tells of the image that was just proved: whatever else it told was wrong.
+        // The rehearsal has found that it tells of the image, which was just proved: whatever else it
+        // told was wrong.
         self.store_text(&draft.names.checksum, &text, true)?;
         Ok(stored)
     }
 
-    fn store_text(&mut self, name: &str, text: &str, replace: bool) -> Result<Stored> {
+    pub fn store_text(&mut self, name: &str, text: &str, replace: bool) -> Result<Stored> {
         let bytes = text.len() as u64;
         let content = Content::Bytes(text.as_bytes());
         let sha256 = sha256(text.as_bytes());
@@ -175,70 +178,5 @@ impl Run<'_> {
         // Behind a newer entry nobody would see it.
         let good = valid > now && self.newest.is_none_or(|newest| newest < created);
         Ok(good.then_some(created))
-    }
-
-    /// Signs the manifest; the one that an earlier run signed is taken as long as it says the same
-    /// and is valid.
-    pub fn sign(&mut self, draft: &Draft, signer: &Signer) -> Result<Signed> {
-        let Publication { said, clock, force, .. } = self.publication;
-        let known = self.known(draft, clock()?)?;
-        let at = match known {
-            Some(created) => created,
-            None => draft::later_than(self.newest, *clock, self.control)?,
-        };
-        let Dated { manifest, document, verified } = draft.sign(said, signer, at)?;
-        let (created, valid) = (date::text(at), manifest.valid.clone().unwrap_or_default());
-        if known.is_none() {
-            self.memory.set_signed(&draft.content, &created, &valid)?;
-        }
-        let path = manifest_beside(&self.place.image);
-        let identifier = manifest.identifier()?;
-        let email = verified.email;
-        local::check(&path, Some((&identifier, &email)), *force, &self.memory)?;
-        local::write(&path, document.as_bytes(), &self.place.state.join("manifest.part"))?;
-        let sha256 = sha256(document.as_bytes());
-        let algorithms = format!("{}, {}", verified.signature_method, verified.digest_method);
-        Ok(Signed { document, sha256, path, identifier, email, created, valid, algorithms })
-    }
-
-    /// Stores the manifest beside the image. An earlier manifest of the same image and endorser is
-    /// replaced.
-    pub fn store_manifest(&mut self, draft: &Draft, signed: &Signed) -> Result<Stored> {
-        let name = &draft.names.manifest;
-        let there = self.publication.target.fetch(name, MAX_MANIFEST, self.control)?;
-        let ours = |bytes: &[u8]| {
-            local::is_of(bytes, &signed.identifier, &signed.email) || self.memory.wrote(bytes)
-        };
-        let replace = self.publication.force || there.as_deref().is_some_and(ours);
-        self.store_text(name, &signed.document, replace)
-    }
-
-    /// Registers the manifest. An answer that an earlier run got is not believed blindly: the entry
-    /// has to be there. Where a mail waits to be confirmed nothing is sent again.
-    pub fn register(&mut self, signed: &Signed) -> Result<Option<(Answer, bool)>> {
-        let Some(registry) = self.publication.registry else { return Ok(None) };
-        let identity = registry.identity();
-        let known = self.memory.registered(&identity, &signed.sha256);
-        if let Some(known) = known.clone().filter(|known| known.url.is_none()) {
-            let entry = Entry::new(&signed.identifier, &signed.email, &signed.created)?;
-            if registry.fetch(&entry, self.control)?.is_none() {
-                return Ok(Some((known, true)));
-            }
-        }
-        let other = self.memory.other_entry(&identity, &signed.identifier);
-        let document = signed.document.as_bytes();
-        let registered = registry.register(document, (self.publication.clock)()?, self.control)?;
-        let already = matches!(registered, Registered::Already { .. });
-        let answer = Answer::of(registered);
-        if known.as_ref() != Some(&answer) {
-            self.memory.set_registered(&identity, &signed.sha256, answer.clone())?;
-        }
-        if let (true, Some(url)) = (self.replaced, other) {
-            self.control.warn(format!(
-                "{url} still names the image that was replaced here: take it back with \
-                 stratus-publish deprecate"
-            ));
-        }
-        Ok(Some((answer, already)))
     }
 }
