@@ -24,7 +24,7 @@ use self::folder::{Folder, failed, is_file};
 use self::part::{Part, discard, linked};
 use super::http::shown;
 use super::name;
-use super::{Found, How, Object, Session, Stored, Target, Verify};
+use super::{Content, Found, How, Object, Session, Stored, Target, Verify};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 
@@ -250,10 +250,15 @@ impl Target for Directory {
     fn plan(&self, object: &Object, how: How, found: Found) -> Vec<String> {
         let path = self.root.join(object.name);
         let path = path.display();
-        let verb = if self.link { "link or write" } else { "write" };
+        let links = self.link && matches!(object.content, Content::File(_));
+        let verb = if links { "link or write" } else { "write" };
         let write = format!("{verb} {path} ({} bytes)", object.bytes);
         let mut lines = match (found, how.replace) {
             (Found::Nothing, _) => vec![write],
+            // All of it was compared already.
+            (Found::Perhaps, _) if object.bytes <= copy::TAIL => {
+                vec![format!("read {path} and compare it")]
+            }
             (Found::Perhaps, true) => vec![write + ", unless it is there already"],
             (Found::Perhaps, false) => vec![format!("read {path} and compare it")],
             (Found::Other, true) => vec![write.replacen(verb, "replace", 1)],

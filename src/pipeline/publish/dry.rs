@@ -173,13 +173,14 @@ fn all(
         if let Some(registry) = publication.registry {
             let (identifier, email) = (draft.manifest.identifier()?, signer.email()?);
             let known = run.memory.registered(&registry.identity(), &digest(document.as_bytes()));
-            let read = if registry.identity().starts_with("http") { "GET" } else { "read" };
+            let asks = registry.identity().starts_with("http");
+            let read = if asks { "GET" } else { "read the entry at" };
             match known {
                 Some(Answer { url: Some(url), .. }) => {
                     steps.lines.push(format!("{read} {url} (of {at}) and compare it"));
                 }
                 Some(Answer { url: None, .. }) => steps.lines.push(format!(
-                    "{read} the entry of {at}: its mail waits to be confirmed, nothing is sent again"
+                    "GET the entry of {at}: its mail waits to be confirmed, nothing is sent again"
                 )),
                 None => steps.lines.extend(registry.plan(&identifier, &email)),
             }

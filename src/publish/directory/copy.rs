@@ -19,7 +19,7 @@ const BLOCK: usize = 256 << 10;
 /// Synced and told to the session after so much: what a power cut may cost.
 const CHECKPOINT: u64 = 256 << 20;
 /// What [`Verify::Tail`] compares.
-const TAIL: u64 = 1 << 20;
+pub const TAIL: u64 = 1 << 20;
 
 const STOPPED: &str = "stopped while storing; what is there already is kept";
 
