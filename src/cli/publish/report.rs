@@ -67,7 +67,7 @@ fn announced(manifest: &Announced) -> String {
                 let why = pending.as_deref().unwrap_or_default();
                 let _ = writeln!(
                     text,
-                    "  entry       not yet: {}\n              follow the link in the mail to {}, then run the same command again",
+                    "  entry       not yet: {}\n              follow the link in the mail to {}, then run the same command again;\n              --restart has another mail sent",
                     printable(why),
                     printable(email)
                 );

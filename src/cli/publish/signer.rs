@@ -134,6 +134,11 @@ fn pem(
     let (key_bytes, certificate_bytes) = (read(key, control)?, read(&certificate, control)?);
     // A password that a site has set for another key is not asked for.
     if !is_encrypted(&key_bytes) {
+        if std::fs::metadata(key).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
+            let key = key.display();
+            control
+                .warn(format!("others can read the key {key}, which has no password: chmod 600"));
+        }
         let open = Endorser::from_pem(&key_bytes, &certificate_bytes, None);
         return open.map_err(|e| e.at(key));
     }
