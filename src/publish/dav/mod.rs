@@ -144,7 +144,16 @@ impl Target for DavTarget {
         let reply = self.client.send(&request, control)?;
         match reply.status {
             404 | 410 => Ok(None),
-            200 => Ok(Some(reply.body)),
+            200 => {
+                // What is small is read for its words, and these get into names and journals.
+                if max <= Request::SHORT {
+                    self.client.refuse_password(&url, &reply.body)?;
+                }
+                Ok(Some(reply.body))
+            }
+            403 if name.split('/').any(|part| part.starts_with('.')) => {
+                Err(reply.failure(&request).remedy(probe::DOTS))
+            }
             _ => Err(reply.failure(&request)),
         }
     }

@@ -11,6 +11,10 @@ use crate::error::{Error, Kind, Result};
 use crate::publish::Object;
 use crate::publish::http::{Body, Client, Request, shown};
 
+/// What to do about a server that denies what this program has to write.
+pub(super) const DOTS: &str = "check the rights of the user (--user, ~/.netrc), and that the server \
+                               does not deny names that begin with a dot: unfinished objects have them";
+
 /// What the server can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ability {
@@ -56,6 +60,9 @@ pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
     let request = Request::new("PUT", url).body(Body::Bytes(b"ab"));
     let reply = client.send(&request, control)?;
+    if reply.status == 403 {
+        return Err(reply.failure(&request).remedy(DOTS));
+    }
     if !reply.is_success() {
         return Err(reply.failure(&request));
     }

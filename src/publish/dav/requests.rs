@@ -153,7 +153,8 @@ pub(super) fn remove(client: &Client, url: &Url, control: &Control) -> Result<()
     let request = Request::new("DELETE", url);
     let reply = client.send(&request, control)?;
     match reply.status {
-        200..=299 | 404 | 410 => Ok(()),
+        404 | 410 => Ok(()),
+        _ if reply.is_success() => Ok(()),
         // Folders that are not there, at nginx and others.
         409 if look(client, url, control)? == There::Nothing => Ok(()),
         _ => Err(reply.failure(&request)),

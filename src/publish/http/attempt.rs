@@ -67,7 +67,7 @@ impl Attempt<'_> {
     ) -> Result<Raw> {
         let meter = Arc::new(Meter::new(self.transport.idle.saturating_add(self.request.patience)));
         let request = self.build(authorization, &meter)?;
-        let mut response = self.watched(self.http.execute(request), &meter).await?;
+        let mut response = self.watched(self.http.execute(request), &meter, None).await?;
         let mut raw = Raw {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
@@ -79,7 +79,15 @@ impl Attempt<'_> {
             Some(_) if !success => Request::SHORT,
             _ => self.request.max_reply,
         };
-        while let Some(piece) = self.watched(response.chunk(), &meter).await? {
+        let looked_at = !success || sink.is_none() && left <= Request::SHORT;
+        let end = looked_at.then(|| Instant::now() + self.transport.idle.saturating_mul(2));
+        loop {
+            let piece = match self.watched(response.chunk(), &meter, end).await {
+                // Of an error page the beginning is enough.
+                Err(error) if !success && error.code() == trouble::STALLED => break,
+                piece => piece?,
+            };
+            let Some(piece) = piece else { break };
             meter.received(piece.len() as u64);
             let mut piece = &piece[..];
             if let Some(window) = window.as_mut().filter(|_| success) {
@@ -87,7 +95,6 @@ impl Attempt<'_> {
             }
             left = match left.checked_sub(piece.len() as u64) {
                 Some(left) => left,
-                // Of an error page the beginning is enough.
                 None if !success => break,
                 None => return Err(self.too_long()),
             };
@@ -153,11 +160,12 @@ impl Attempt<'_> {
         Ok(built)
     }
 
-    /// The outcome of `future`, unless the user or the server's silence ends it.
+    /// The outcome of `future`, unless the user, the server's silence, or `end` comes before it.
     async fn watched<T>(
         &self,
         future: impl Future<Output = reqwest::Result<T>>,
         meter: &Meter,
+        end: Option<Instant>,
     ) -> Result<T> {
         let mut future = pin!(future);
         loop {
@@ -174,7 +182,7 @@ impl Attempt<'_> {
                 Err(_) => {}
             }
             self.control.go_on("stopped while a server was at work")?;
-            if meter.is_stalled() {
+            if meter.is_stalled() || end.is_some_and(|end| Instant::now() >= end) {
                 return Err(trouble::stalled(self.request));
             }
         }
