@@ -118,9 +118,13 @@ impl DavTarget {
         requests::make_collections(&self.client, &collection, control)?;
         let ability =
             probe::probe(&self.client, &collection, probe::names(object, owner), control)?;
-        let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(collection.into(), ability);
+        self.remember(&collection, ability);
         Ok(ability)
+    }
+
+    fn remember(&self, collection: &Url, ability: Ability) {
+        let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(collection.as_str().to_owned(), ability);
     }
 
     fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
@@ -260,17 +264,22 @@ impl Target for DavTarget {
         upload.ability = self.ability(&upload)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
+        } else if is_of(session, object, Mode::Whole) {
+            // An earlier run has seen what the probe does not show.
+            upload.ability.appends = false;
         }
         // What was not seen is not replaced either: it could be a whole folder.
         let how = How { replace: before == Before::Other, ..how };
-        match self.publish(&upload, how, session) {
+        match self.publish(&mut upload, how, session) {
             // Somebody else was faster. If that is the same object, all is well.
             Err(error) if error.kind() == Kind::CannotCreate => {
                 if self.before(&upload, false, false)? != Before::Same {
                     return Err(error);
                 }
-                if upload.mode() != Mode::Direct {
-                    requests::remove(&self.client, &upload.part, control)?;
+                if upload.mode() != Mode::Direct
+                    && let Err(cannot) = requests::remove(&self.client, &upload.part, control)
+                {
+                    control.warn(format!("what was sent stays there: {cannot}"));
                 }
                 Ok(self.stored(object, true, "read back"))
             }
