@@ -198,6 +198,16 @@ impl Target for DavTarget {
             Verify::Tail => format!("GET {part} (its last MiB, to prove it)"),
             Verify::None => format!("HEAD {part} (its size is the only proof)"),
         };
+        let read_again = match how.verify {
+            Verify::Full => format!(
+                "HEAD, GET {last} ({bytes} bytes, to prove it again; its last MiB, if the server's \
+                 strong ETag and time say that it is the same)"
+            ),
+            Verify::Tail => {
+                format!("HEAD, GET {last} (its size and its last MiB, to prove it again)")
+            }
+            Verify::None => format!("HEAD {last} (its size, to prove it again)"),
+        };
         let overwrite = if how.replace { "T" } else { "F" };
         let mut plan = vec![format!("HEAD {last} (what is there)")];
         match found {
@@ -232,7 +242,7 @@ impl Target for DavTarget {
             format!("HEAD {part} (how much the server has)"),
             read,
             format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
-            format!("HEAD, GET {last} (its size and its last MiB, to prove it again)"),
+            read_again,
             format!("PUT {last} (in place of all these, only at a server without MOVE)"),
         ]);
         plan

@@ -11,7 +11,7 @@ use crate::control::Control;
 use crate::digest::hex;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Verify;
-use crate::publish::http::{Backoff, Client, Request, shown, temporary};
+use crate::publish::http::{Backoff, Client, Reply, Request, shown, temporary};
 
 /// What is compared of the end.
 pub(super) const TAIL: u64 = 1 << 20;
@@ -67,6 +67,7 @@ fn read(
             Ok(())
         });
         let error = match outcome {
+            Ok(reply) if reply.status == 200 && tells_its_end(&reply) => return Ok(true),
             // Behind the end there is nothing: all was read before the connection broke.
             Ok(reply) if matches!(reply.status, 200 | 206 | 416) => {
                 if done >= bytes || !has_more(client, url, from + done, control)? {
@@ -87,6 +88,11 @@ fn read(
             return Err(error);
         }
     }
+}
+
+/// Whether a reply cannot have been cut without anybody seeing it.
+fn tells_its_end(reply: &Reply) -> bool {
+    ["content-length", "transfer-encoding"].iter().any(|name| reply.header(name).is_some())
 }
 
 /// Whether the server tells that the object is longer than this.

@@ -174,6 +174,7 @@ impl Attempt<'_> {
                 told(meter.sent());
             }
             match outcome {
+                Ok(_) if is_over(end) => return Err(trouble::stalled(self.request)),
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => {
                     let own = meter.failure();
@@ -182,7 +183,7 @@ impl Attempt<'_> {
                 Err(_) => {}
             }
             self.control.go_on("stopped while a server was at work")?;
-            if meter.is_stalled() || end.is_some_and(|end| Instant::now() >= end) {
+            if meter.is_stalled() || is_over(end) {
                 return Err(trouble::stalled(self.request));
             }
         }
@@ -197,6 +198,10 @@ impl Attempt<'_> {
         )
         .remedy("check that the address is the right one, and what is wrong with the server")
     }
+}
+
+fn is_over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
 }
 
 fn header(value: &str) -> Result<HeaderValue> {
