@@ -45,11 +45,13 @@ pub(super) fn mark(client: &Client, url: &Url, control: &Control) -> Result<Opti
 /// Whether two marks say that the bytes are the same: with an entity tag that is no weak one
 /// (RFC 9110 §8.8.1), the time, and the size.
 pub(super) fn is_same(before: Option<&Mark>, now: Option<&Mark>) -> bool {
-    let strong = |mark: &Mark| {
-        mark.iter().all(Option::is_some)
-            && mark[0].as_ref().is_some_and(|tag| !tag.starts_with("W/"))
-    };
-    before == now && before.is_some_and(strong)
+    let all = |mark: &Mark| mark.iter().all(Option::is_some) && !is_weak(mark);
+    before == now && before.is_some_and(all)
+}
+
+/// Whether the entity tag may stay the same when the bytes do not.
+pub(super) fn is_weak(mark: &Mark) -> bool {
+    mark[0].as_ref().is_some_and(|tag| tag.starts_with("W/"))
 }
 
 /// Asks with `HEAD`.

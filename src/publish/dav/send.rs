@@ -60,12 +60,7 @@ impl DavTarget {
         let mut piece = self.piece;
         while at < object.bytes {
             let end = at.saturating_add(piece).min(object.bytes);
-            let told = |sent| stage.reached(at.saturating_add(sent));
-            let mut request = Request::new("PUT", part)
-                .header("content-range", format!("bytes {at}-{}/{}", end - 1, object.bytes))
-                .body(upload.local.body(at, end - at));
-            request.told = Some(&told);
-            let setback = match Setback::of(self.put(&request, end, control), &request) {
+            let setback = match self.append_piece(upload, at, end, &stage) {
                 Err(error) if error.code() == "http-413" && piece > LEAST_PIECE => {
                     piece = (piece / 2).max(LEAST_PIECE);
                     if size(&self.client, part, control)? != Some(at) {
@@ -105,6 +100,21 @@ impl DavTarget {
         }
         stage.end();
         Ok(())
+    }
+
+    fn append_piece(
+        &self,
+        upload: &Upload,
+        at: u64,
+        end: u64,
+        stage: &Stage,
+    ) -> Result<Option<Setback>> {
+        let told = |sent| stage.reached(at.saturating_add(sent));
+        let mut request = Request::new("PUT", &upload.part)
+            .header("content-range", format!("bytes {at}-{}/{}", end - 1, upload.object.bytes))
+            .body(upload.local.body(at, end - at));
+        request.told = Some(&told);
+        Setback::of(self.put(&request, end, upload.control), &request)
     }
 
     /// One `PUT`, after which the object has so many bytes.

@@ -1,5 +1,7 @@
 //! One object on its way: what is there before, sending, proving, the final name.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use url::Url;
 
@@ -11,6 +13,12 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::shown;
 use crate::publish::{Content, How, Object, Session, Stored, Verify, name};
+
+/// How long an entity tag may be a weak one only because the object is new, and how large an object
+/// is for which that is waited for.
+const WEAK: Duration = Duration::from_millis(1300);
+const LARGE: u64 = 32 << 20;
+const TICK: Duration = Duration::from_millis(100);
 
 /// One object on its way.
 pub(super) struct Upload<'a> {
@@ -124,8 +132,10 @@ impl DavTarget {
                     continue;
                 }
                 Err(error) => {
-                    let ends = direct && ends_it(&error);
-                    if let Err(cannot) = if ends { self.remove_fragment(upload) } else { Ok(()) } {
+                    if direct
+                        && ends_it(&error)
+                        && let Err(cannot) = self.remove_fragment(upload)
+                    {
                         upload.control.warn(format!("a part of it may be left: {cannot}"));
                     }
                     return Err(error);
@@ -146,11 +156,9 @@ impl DavTarget {
                 return Err(error);
             }
             // Wrong bytes are no beginning to go on from, and nothing that others should find.
-            if direct {
-                self.take_back(upload, put.as_ref());
-            } else if let Err(cannot) = requests::remove(&self.client, &upload.part, upload.control)
-            {
-                upload.control.warn(format!("what was not proved stays there: {cannot}"));
+            match direct {
+                true => self.take_back(upload, put.as_ref()),
+                false => self.remove_unproved(upload, &upload.part),
             }
             session.keep(Value::Null)?;
             if !(continued && again) {
@@ -179,8 +187,8 @@ impl DavTarget {
         if upload.mode() == Mode::Direct {
             return Ok(());
         }
-        let Upload { part, last, .. } = upload;
-        let before = if verify == Verify::Full { self.mark(upload, part) } else { None };
+        let last = &upload.last;
+        let before = if verify == Verify::Full { self.lasting_mark(upload)? } else { None };
         requests::rename(&self.client, upload, how.replace)?;
         let moved = self.mark(upload, last);
         // A server that renames keeps the mark; one that copies may have made mistakes.
@@ -199,17 +207,34 @@ impl DavTarget {
     /// Removes from the final name what was not proved, if it is still the one that had this mark.
     fn take_back(&self, upload: &Upload, mark: Option<&Mark>) {
         let Upload { last, control, .. } = upload;
-        let removed = match requests::mark(&self.client, last, control) {
-            Ok(None) => Ok(()),
-            Ok(now) if now.as_ref() == mark => requests::remove(&self.client, last, control),
-            Ok(_) => {
-                let what = format!("what is at {} stays: somebody has changed it", shown(last));
-                return control.warn(what);
+        match requests::mark(&self.client, last, control) {
+            Ok(None) => {}
+            Ok(now) if now.as_ref() == mark => self.remove_unproved(upload, last),
+            _ => control.warn(format!(
+                "what is at {} was not proved, and stays: somebody may have changed it",
+                shown(last)
+            )),
+        }
+    }
+
+    fn remove_unproved(&self, upload: &Upload, url: &Url) {
+        if let Err(cannot) = requests::remove(&self.client, url, upload.control) {
+            upload.control.warn(format!("what was not proved stays there: {cannot}"));
+        }
+    }
+
+    /// The mark before `MOVE`. Apache's entity tag is a weak one for a second after the last change;
+    /// to read a large object again takes longer than to wait for the strong one.
+    fn lasting_mark(&self, upload: &Upload) -> Result<Option<Mark>> {
+        let begin = Instant::now();
+        loop {
+            let mark = self.mark(upload, &upload.part);
+            let waits = upload.object.bytes >= LARGE && begin.elapsed() < WEAK;
+            if !(waits && mark.as_ref().is_some_and(requests::is_weak)) {
+                return Ok(mark);
             }
-            Err(cannot) => Err(cannot),
-        };
-        if let Err(cannot) = removed {
-            control.warn(format!("what was not proved stays there: {cannot}"));
+            upload.control.go_on("stopped before the final name")?;
+            std::thread::sleep(TICK);
         }
     }
 
