@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 
 const TICK: Duration = Duration::from_millis(100);
 
+/// Bytes a second that are expected of a reply that is kept in memory.
+const SLOW: u64 = 64 << 10;
+
 /// Takes the pieces of a reply.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
@@ -79,8 +82,7 @@ impl Attempt<'_> {
             Some(_) if !success => Request::SHORT,
             _ => self.request.max_reply,
         };
-        let looked_at = !success || sink.is_none() && left <= Request::SHORT;
-        let end = looked_at.then(|| Instant::now() + self.transport.idle.saturating_mul(2));
+        let end = if success && sink.is_some() { None } else { self.end(left) };
         loop {
             let piece = match self.watched(response.chunk(), &meter, end).await {
                 // Of an error page the beginning is enough.
@@ -112,6 +114,12 @@ impl Attempt<'_> {
             }
         }
         Ok(raw)
+    }
+
+    /// When a reply of at most so many bytes has to be over that nobody is told the progress of.
+    fn end(&self, bytes: u64) -> Option<Instant> {
+        let long = Duration::from_secs(bytes / SLOW);
+        Instant::now().checked_add(self.transport.idle.saturating_mul(2).saturating_add(long))
     }
 
     /// What of the reply is wanted, if the request has a range.
