@@ -36,7 +36,7 @@ pub enum Kind {
     CannotCreate,
     /// Reading or writing failed.
     Io,
-    /// Another run works on the same output.
+    /// Another run works on the same output, or somebody has locked it at the server.
     Locked,
     /// The bytes are not those that the record promises.
     Mismatch,

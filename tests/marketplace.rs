@@ -23,7 +23,7 @@ use stratus::error::{Error, Kind};
 use stratus::metadata::keys::Endorser;
 use stratus::metadata::signature::{Options, Profile, sign};
 use stratus::metadata::{Manifest, date, identifier};
-use stratus::publish::http::{Client, Retries, Transport};
+use stratus::publish::http::{Client, Login, Retries, Secret, Transport};
 use stratus::publish::market_folder::MarketFolder;
 use stratus::publish::marketplace::Marketplace;
 use stratus::publish::registry::{Endorsed, Entry, Registered, Registry, Signed, to_deprecate};
@@ -346,6 +346,35 @@ const FAULTS: &[Fault] = &[
     ("404", 1, Some(Kind::Missing), (1, 0)),
     ("no-http", 99, Some(Kind::Unavailable), (3, 0)),
 ];
+
+/// Behind a location that leads elsewhere may be what nobody shall read.
+#[test]
+fn a_location_that_repeats_the_password_is_not_shown() {
+    let liar = liar::Liar::new(|ask, store| {
+        let body = ask.body.clone()?;
+        if ask.header("authorization").is_empty() {
+            let asks = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+            return Some(liar::Lie::Raw(liar::reply(401, asks, b"")));
+        }
+        if ask.is("POST") {
+            store.insert("posted".to_owned(), body);
+            let location = "Location: /metadata/geheim%2D7Q\r\n";
+            return Some(liar::Lie::Raw(liar::reply(201, location, b"")));
+        }
+        let posted = store.get("posted").filter(|_| !ask.path.contains('?'))?;
+        Some(liar::Lie::Raw(liar::reply(200, "", posted)))
+    });
+    let (url, mut transport) = (liar.url("/"), Transport::default());
+    let password = Secret::new(servers::PASSWORD);
+    transport.credentials.add(&url, Login { user: servers::USER.into(), password });
+    let market = Marketplace::new(url.as_str(), Client::new(&transport).unwrap()).unwrap();
+    let (control, events) = watched(None);
+    let now = now();
+    market.register(&document(now), now, &control).unwrap();
+    let told = warnings(&events).join(" ");
+    assert!(told.contains("an address that repeats the password"), "{told}");
+    assert!(!told.contains("7Q"), "{told}");
+}
 
 #[test]
 fn no_fault_makes_a_false_success_or_registers_twice() {

@@ -95,7 +95,12 @@ impl Marketplace {
             Ok(found) if found.is(sent) => There::Same,
             Ok(_) => There::Other("it is another one".to_owned()),
             // What is wrong with it may be in it, and long.
-            Err(error) => There::Other(error.to_string().chars().take(300).collect()),
+            Err(error) => There::Other(
+                match self.client.repeats_password(&self.endpoint, &error.to_string()) {
+                    true => "it repeats the password".to_owned(),
+                    false => error.to_string().chars().take(300).collect(),
+                },
+            ),
         })
     }
 
@@ -168,6 +173,10 @@ impl Marketplace {
             || said.as_ref().map(Url::origin) != Some(url.origin())
         {
             let said = said.as_ref().map_or_else(|| "no URL".to_owned(), shown);
+            let said = match self.client.repeats_password(url, &said) {
+                true => "an address that repeats the password",
+                false => &said,
+            };
             control.warn(format!(
                 "the marketplace says that the entry is at {said:.200}; it is at {url}"
             ));

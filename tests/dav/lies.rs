@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use stratus::control::Control;
 use stratus::error::{Error, Kind};
 use stratus::publish::dav::DavTarget;
@@ -14,7 +15,7 @@ use stratus::publish::{Found, How, Session, Stored, Target, Verify};
 
 use super::liar::{Ask, Liar, Lie, Store, honest, reply};
 use super::servers::PASSWORD;
-use super::targets::{KEEP, Kept, Others, REPLACE, Sample, noise, watched};
+use super::targets::{KEEP, Kept, Others, REPLACE, Sample, noise, part_name, watched};
 use super::{transport, with_login};
 
 const NAME: &str = "x.img.gz";
@@ -67,6 +68,16 @@ fn stores(
     how: How,
     hook: impl Fn(&mut Ask, &mut Store) -> Option<Lie> + Send + Sync + 'static,
 ) -> Outcome {
+    sends(LEN, 100_000, how, hook)
+}
+
+/// An object of `len` bytes in pieces of `piece`.
+fn sends(
+    len: usize,
+    piece: u64,
+    how: How,
+    hook: impl Fn(&mut Ask, &mut Store) -> Option<Lie> + Send + Sync + 'static,
+) -> Outcome {
     let liar = Liar::new(move |ask, store| {
         if ask.header("authorization") != format!("Basic {ENCODED}") {
             let asks = "WWW-Authenticate: Basic realm=\"x\"\r\n";
@@ -78,8 +89,8 @@ fn stores(
     let url = liar.url("/r/");
     let credentials = with_login(&url).credentials;
     let target = DavTarget::new(&url, &Transport { credentials, ..quick() }).unwrap();
-    let target = target.with_pieces(100_000);
-    let sample = Sample::new(NAME, noise(5, LEN));
+    let target = target.with_pieces(piece);
+    let sample = Sample::new(NAME, noise(5, len));
     let (control, events) = watched(None);
     let mut session = Kept::default();
     let begin = Instant::now();
@@ -363,7 +374,27 @@ fn a_piece_replaces_the_object() {
         }
         None
     });
-    outcome.fails(&WRONG);
+    outcome.works();
+    assert!(outcome.told.contains("does not append as it did"), "{}", outcome.told);
+    assert!(outcome.told.contains("whole"), "{}", outcome.told);
+    // The next run knows it from the session.
+    let liar = Liar::new(|_, _| None);
+    let sample = Sample::new(NAME, noise(5, LEN));
+    let part = part_name(&sample.object());
+    let mut session = Kept(Some(json!({"part": part, "mode": "whole", "sent": 0})));
+    let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap().with_pieces(100_000);
+    target.store(&sample.object(), KEEP, &mut session, &Control::default()).unwrap();
+    let seen = liar.seen.lock().unwrap().clone();
+    assert!(!seen.iter().any(|ask| ask.is_object() && !ask.header("content-range").is_empty()));
+    // Or it takes no empty object, or no piece.
+    for pieces in [false, true] {
+        let outcome = meets(move |ask, _| {
+            let piece = !ask.header("content-range").is_empty();
+            let now = whole_object(ask) && ask.is("PUT") && piece == pieces;
+            (now && ask.bytes().len() < LEN).then(|| Lie::Status(411, String::new()))
+        });
+        outcome.works();
+    }
 }
 
 #[test]
@@ -522,6 +553,7 @@ fn a_login_is_refused() {
     });
     let error = outcome.fails(&[Kind::Permission]);
     assert!(error.advice().unwrap().contains("--user"), "{error}");
+    assert!(error.message().contains("refuses the name or password"), "{error}");
     assert!(outcome.liar.lines().len() <= 3, "{:?}", outcome.liar.lines());
 }
 
@@ -634,9 +666,268 @@ fn what_an_earlier_run_has_left_was_changed() {
         assert!(liar.store.lock().unwrap()[PATH] == sample.bytes, "{what}");
         let told = format!("{:?}", events.lock().unwrap());
         assert_eq!(told.contains("sent anew"), warns, "{what}: {told}");
+        let note = format!("continuing the upload of {NAME} at byte {sent}");
+        assert_eq!(told.contains(&note), what == "nothing" || warns, "{what}: {told}");
         let again = liar.seen.lock().unwrap().iter().filter(|ask| ask.is("PUT")).count();
         assert_eq!(again < 15, what == "nothing", "{what}: {again} pieces");
         let proof = if what == "nothing" { "read back" } else { "its size" };
         assert_eq!(stored.proof, proof, "{what}");
     }
+}
+
+/// An honest answer with more headers.
+fn with(ask: &Ask, store: &mut Store, headers: &str) -> Lie {
+    let answer = honest(ask, store);
+    let line = answer.windows(2).position(|w| w == b"\r\n").unwrap() + 2;
+    Lie::Raw([&answer[..line], headers.as_bytes(), &answer[line..]].concat())
+}
+
+/// Neither the size nor the end show it: all is read again, unless the server's mark is the same.
+#[test]
+fn a_move_damages_the_object() {
+    let tags: [(&'static str, bool, bool); 4] = [
+        ("", true, false),
+        ("ETag: W/\"1\"\r\nLast-Modified: x\r\n", true, false),
+        ("ETag: \"1\"\r\n", true, false),
+        ("ETag: \"1\"\r\nLast-Modified: x\r\n", false, true),
+    ];
+    for (tag, damages, once) in tags {
+        let outcome = sends(3_000_000, 1 << 20, KEEP, move |ask, store| {
+            if ask.is("MOVE") && whole_object(ask) && damages {
+                store.get_mut(&ask.path).unwrap()[1000] ^= 1;
+            }
+            let tells = ask.is("HEAD") && whole_object(ask) && store.contains_key(&ask.path);
+            tells.then(|| with(ask, store, tag))
+        });
+        let lines = outcome.liar.seen.lock().unwrap().clone();
+        let reads =
+            |ask: &&Ask| ask.is("GET") && ask.path == PATH && ask.header("range").is_empty();
+        assert_eq!(lines.iter().filter(reads).count() == 0, once, "{tag}");
+        if damages {
+            outcome.fails(&[Kind::Mismatch]);
+            assert!(outcome.liar.store.lock().unwrap().is_empty());
+        } else {
+            outcome.works();
+        }
+    }
+}
+
+/// Apache's tags are weak for a second. That is waited for, and nothing is read twice.
+#[test]
+fn a_tag_becomes_a_strong_one() {
+    let looks = AtomicUsize::new(0);
+    let outcome = sends(33 << 20, 64 << 20, KEEP, move |ask, store| {
+        let tells = ask.is("HEAD") && whole_object(ask) && store.contains_key(&ask.path);
+        tells.then(|| {
+            let weak = if looks.fetch_add(1, Ordering::SeqCst) < 6 { "W/" } else { "" };
+            with(ask, store, &format!("ETag: {weak}\"1\"\r\nLast-Modified: x\r\n"))
+        })
+    });
+    outcome.works();
+    let seen = outcome.liar.seen.lock().unwrap();
+    let reads = |ask: &&Ask| ask.is("GET") && ask.is_object() && ask.header("range").is_empty();
+    assert_eq!(seen.iter().filter(reads).count(), 1);
+}
+
+/// On a server without `MOVE` others can replace what is not yet proved. Theirs stays.
+#[test]
+fn another_one_replaces_what_was_put() {
+    let outcome = meets(|ask, store| {
+        if ask.is("MOVE") && ask.body.is_some() {
+            return Some(Lie::Status(405, String::new()));
+        }
+        if ask.is("GET") && whole_object(ask) {
+            store.insert(PATH.into(), b"another one".to_vec());
+        }
+        None
+    });
+    outcome.fails(&[Kind::Mismatch]);
+    assert_eq!(outcome.liar.store.lock().unwrap()[PATH], b"another one");
+    assert!(outcome.told.contains("somebody may have changed it"), "{}", outcome.told);
+}
+
+#[test]
+fn a_probe_is_moved_at_the_second_attempt() {
+    for close in [true, false] {
+        let first = AtomicBool::new(true);
+        let outcome = meets(move |ask, _| {
+            let now = ask.is("MOVE") && ask.body.is_some() && first.swap(false, Ordering::SeqCst);
+            now.then(|| if close { Lie::Close } else { Lie::Status(503, String::new()) })
+        });
+        outcome.works();
+    }
+}
+
+/// A gateway gives up, and the server behind it goes on.
+#[test]
+fn a_move_is_done_later() {
+    for status in [404, 412] {
+        let times = AtomicUsize::new(0);
+        let outcome = meets(move |ask, store| {
+            if !(ask.is("MOVE") && whole_object(ask)) {
+                return None;
+            }
+            if times.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Some(Lie::Status(504, String::new()));
+            }
+            honest(ask, store);
+            Some(Lie::Status(status, String::new()))
+        });
+        outcome.works();
+    }
+}
+
+#[test]
+fn the_server_knows_no_move_there() {
+    for status in [400, 404, 409] {
+        let outcome = meets(move |ask, _| {
+            (ask.is("MOVE") && ask.body.is_some()).then(|| Lie::Status(status, String::new()))
+        });
+        let error = outcome.fails(&[Kind::Protocol]);
+        assert!(error.advice().unwrap().contains("Destination"), "{error}");
+    }
+}
+
+/// What is left of another run is written over, also by a server that shortens nothing, and the
+/// probe's second name, too.
+#[test]
+fn nothing_can_be_removed() {
+    for (status, shortens) in [(403, true), (405, true), (501, false)] {
+        let liar = Liar::new(move |ask, store| {
+            let refuses = ask.is("DELETE") && ask.body.is_some();
+            let empty = ask.is("PUT") && ask.body.is_some() && ask.bytes().is_empty();
+            let keeps = !shortens && empty && store.contains_key(&ask.path);
+            match refuses {
+                true => Some(Lie::Status(status, String::new())),
+                false => keeps.then(|| Lie::Status(204, String::new())),
+            }
+        });
+        let sample = Sample::new(NAME, noise(5, LEN));
+        let part = format!("/r/{}", part_name(&sample.object()));
+        for _ in 0..2 {
+            liar.store.lock().unwrap().insert(part.clone(), b"left".to_vec());
+            let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap().with_pieces(100_000);
+            let control = Control::default();
+            target.store(&sample.object(), KEEP, &mut Kept::default(), &control).unwrap();
+            let there = liar.store.lock().unwrap().remove(PATH);
+            assert!(there.is_some_and(|there| there == sample.bytes), "{status}");
+        }
+    }
+}
+
+/// A reply that ends before the object does is no proof that something is wrong.
+#[test]
+fn a_reading_ends_early() {
+    for (ends, for_ever) in [("closed", false), ("206", false), ("416", false), ("closed", true)] {
+        let times = AtomicUsize::new(0);
+        let outcome = meets(move |ask, store| {
+            let reads = ask.is("GET") && whole_object(ask) && store.contains_key(&ask.path);
+            if !reads || times.fetch_add(1, Ordering::SeqCst) > 0 && !for_ever {
+                return None;
+            }
+            let object = &store[&ask.path];
+            let head = match ends {
+                "206" => {
+                    "HTTP/1.1 206 X\r\nContent-Range: bytes 0-99/300000\r\nContent-Length: 100"
+                }
+                "416" => "HTTP/1.1 416 X\r\nContent-Length: 100",
+                _ => "HTTP/1.1 200 X\r\nConnection: close",
+            };
+            Some(Lie::Raw([head.as_bytes(), b"\r\n\r\n", &object[..100]].concat()))
+        });
+        if for_ever {
+            outcome.fails(&[Kind::Unavailable]);
+            let store = outcome.liar.store.lock().unwrap();
+            assert!(store.keys().any(|name| name.ends_with(".part")), "{:?}", store.keys());
+        } else {
+            outcome.works();
+        }
+    }
+}
+
+#[test]
+fn the_object_is_locked() {
+    let inside = "<d:response><d:status>HTTP/1.1 423 Locked</d:status></d:response>";
+    let answers = [(423, "", Kind::Locked), (207, inside, Kind::Locked), (207, "", Kind::Protocol)];
+    for (status, text, kind) in answers {
+        for method in ["PUT", "MOVE"] {
+            let outcome = meets(move |ask, _| {
+                let now = whole_object(ask) && ask.is(method);
+                now.then(|| Lie::Status(status, text.into()))
+            });
+            let error = outcome.fails(&[kind]);
+            assert!(error.message().contains(&status.to_string()), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_error_page_comes_in_drops() {
+    let begin = Instant::now();
+    let outcome = meets(|ask, _| {
+        let head = b"HTTP/1.1 403 X\r\nContent-Length: 60000\r\n\r\n";
+        let drops = || Lie::Trickle(head.to_vec(), vec![b'x'; 60_000], Duration::from_micros(200));
+        (whole_object(ask) && ask.is("PUT")).then(drops)
+    });
+    outcome.fails(&[Kind::Permission]);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+}
+
+/// Accepted (202), and seen a moment later.
+#[test]
+fn what_was_put_is_there_a_moment_later() {
+    for pieces in [true, false] {
+        let late = AtomicBool::new(false);
+        let outcome = meets(move |ask, store| {
+            ask.body.as_ref()?;
+            if !pieces && !ask.header("content-range").is_empty() {
+                return Some(Lie::Status(501, String::new()));
+            }
+            if ask.is("PUT") {
+                honest(ask, store);
+                late.store(true, Ordering::SeqCst);
+                return Some(Lie::Status(202, String::new()));
+            }
+            let now = ask.is("HEAD") && late.swap(false, Ordering::SeqCst);
+            now.then(|| Lie::Status(404, String::new()))
+        });
+        outcome.works();
+    }
+}
+
+#[test]
+fn a_piece_is_more_than_the_server_takes() {
+    let outcome = sends(3_000_000, 4 << 20, KEEP, |ask, _| {
+        let now = whole_object(ask) && ask.is("PUT") && ask.bytes().len() > 1 << 20;
+        now.then(|| Lie::Status(413, String::new()))
+    });
+    outcome.works();
+}
+
+/// The configuration of a repository gives names, which are shown, signed and kept.
+#[test]
+fn a_configuration_repeats_the_password() {
+    let name = ".stratuslab/stratuslab.repo.cfg";
+    let fetched = |text: &'static str, status| {
+        let liar = Liar::new(move |ask, _| {
+            let asks = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+            let login = ask.header("authorization") == format!("Basic {ENCODED}");
+            let answer =
+                if login { reply(status, "", text.as_bytes()) } else { reply(401, asks, b"") };
+            ask.body.as_ref().map(|_| Lie::Raw(answer))
+        });
+        let url = liar.url("/r/");
+        let credentials = with_login(&url).credentials;
+        let target = DavTarget::new(&url, &Transport { credentials, ..quick() }).unwrap();
+        target.fetch(name, 1 << 16, &Control::default())
+    };
+    assert!(fetched("[stratuslab.repo]", 200).unwrap().is_some());
+    for text in ["x = a/geheim-7Q/b", "x = geheim%2d7Q", "x = dGVzdDpnZWhlaW0tN1E="] {
+        let error = fetched(text, 200).unwrap_err();
+        assert_eq!(error.kind(), Kind::Protocol, "{error}");
+        assert!(!error.to_string().contains(text), "{error}");
+    }
+    let error = fetched("no", 403).unwrap_err();
+    assert_eq!(error.kind(), Kind::Permission);
+    assert!(error.advice().unwrap().contains("dot"), "{error}");
 }

@@ -122,6 +122,21 @@ fn what_is_wrong_with_a_certificate_is_said() {
     let trusting = Transport { ca_file, ..transport() };
     let error = fails(&server.tls_url("open/x"), &trusting, Kind::Unavailable);
     assert!(error.message().contains("expired"), "{error}");
+
+    // One that a single command makes is an authority's own.
+    let server = apache::start_with(
+        apache::Options { tls: true, ..Default::default() },
+        &|folder: &Path| {
+            for end in ["pem", "key"] {
+                let file = |name: &str| folder.join(format!("{name}.{end}"));
+                std::fs::copy(file("ca"), file("server")).unwrap();
+            }
+        },
+    );
+    let ca_file = Some(server.folder.path().join("ca.pem"));
+    let trusting = Transport { ca_file, ..transport() };
+    let error = fails(&server.tls_url("open/x"), &trusting, Kind::Unavailable);
+    assert!(error.advice().unwrap().contains("basicConstraints"), "{error}");
 }
 
 #[test]

@@ -118,9 +118,13 @@ impl DavTarget {
         requests::make_collections(&self.client, &collection, control)?;
         let ability =
             probe::probe(&self.client, &collection, probe::names(object, owner), control)?;
-        let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(collection.into(), ability);
+        self.remember(&collection, ability);
         Ok(ability)
+    }
+
+    fn remember(&self, collection: &Url, ability: Ability) {
+        let mut known = self.abilities.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(collection.as_str().to_owned(), ability);
     }
 
     fn stored(&self, object: &Object, already: bool, proof: &str) -> Stored {
@@ -144,7 +148,16 @@ impl Target for DavTarget {
         let reply = self.client.send(&request, control)?;
         match reply.status {
             404 | 410 => Ok(None),
-            200 => Ok(Some(reply.body)),
+            200 => {
+                // What is small is read for its words, and these get into names and journals.
+                if max <= Request::SHORT {
+                    self.client.refuse_password(&url, &reply.body)?;
+                }
+                Ok(Some(reply.body))
+            }
+            403 if name.split('/').any(|part| part.starts_with('.')) => {
+                Err(reply.failure(&request).remedy(probe::DOTS))
+            }
             _ => Err(reply.failure(&request)),
         }
     }
@@ -185,6 +198,16 @@ impl Target for DavTarget {
             Verify::Tail => format!("GET {part} (its last MiB, to prove it)"),
             Verify::None => format!("HEAD {part} (its size is the only proof)"),
         };
+        let read_again = match how.verify {
+            Verify::Full => format!(
+                "HEAD, GET {last} ({bytes} bytes, to prove it again; its last MiB, if the server's \
+                 strong ETag and time say that it is the same)"
+            ),
+            Verify::Tail => {
+                format!("HEAD, GET {last} (its size and its last MiB, to prove it again)")
+            }
+            Verify::None => format!("HEAD {last} (its size, to prove it again)"),
+        };
         let overwrite = if how.replace { "T" } else { "F" };
         let mut plan = vec![format!("HEAD {last} (what is there)")];
         match found {
@@ -219,7 +242,7 @@ impl Target for DavTarget {
             format!("HEAD {part} (how much the server has)"),
             read,
             format!("MOVE {part} to {last} (Overwrite: {overwrite})"),
-            format!("HEAD, GET {last} (its size and its last MiB, to prove it again)"),
+            read_again,
             format!("PUT {last} (in place of all these, only at a server without MOVE)"),
         ]);
         plan
@@ -251,17 +274,22 @@ impl Target for DavTarget {
         upload.ability = self.ability(&upload)?;
         if upload.mode() == Mode::Direct {
             upload.part = upload.last.clone();
+        } else if is_of(session, object, Mode::Whole) {
+            // An earlier run has seen what the probe does not show.
+            upload.ability.appends = false;
         }
         // What was not seen is not replaced either: it could be a whole folder.
         let how = How { replace: before == Before::Other, ..how };
-        match self.publish(&upload, how, session) {
+        match self.publish(&mut upload, how, session) {
             // Somebody else was faster. If that is the same object, all is well.
             Err(error) if error.kind() == Kind::CannotCreate => {
                 if self.before(&upload, false, false)? != Before::Same {
                     return Err(error);
                 }
-                if upload.mode() != Mode::Direct {
-                    requests::remove(&self.client, &upload.part, control)?;
+                if upload.mode() != Mode::Direct
+                    && let Err(cannot) = requests::remove(&self.client, &upload.part, control)
+                {
+                    control.warn(format!("what was sent stays there: {cannot}"));
                 }
                 Ok(self.stored(object, true, "read back"))
             }

@@ -5,11 +5,15 @@
 
 use url::Url;
 
-use super::requests::{There, look, move_once, remove};
+use super::requests::{There, look, move_object, not_moved, refusal, remove, settle};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Object;
 use crate::publish::http::{Body, Client, Request, shown};
+
+/// What to do about a server that denies what this program has to write.
+pub(super) const DOTS: &str = "check the rights of the user (--user, ~/.netrc), and that the server \
+                               does not deny names that begin with a dot: unfinished objects have them";
 
 /// What the server can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,10 @@ pub(super) fn names(object: &Object, owner: &str) -> [String; 2] {
 fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
     let request = Request::new("PUT", url).body(Body::Bytes(b"ab"));
     let reply = client.send(&request, control)?;
+    if reply.status == 403 {
+        return Err(reply.failure(&request).remedy(DOTS));
+    }
+    settle(client, url, &reply, 2, control)?;
     if !reply.is_success() {
         return Err(reply.failure(&request));
     }
@@ -80,30 +88,28 @@ fn appends(client: &Client, url: &Url, control: &Control) -> Result<bool> {
 }
 
 fn moves(client: &Client, first: &Url, second: &Url, control: &Control) -> Result<bool> {
-    let mut reply = move_once(client, (first, second), false, 0, control)?;
-    if reply.status == 412 {
-        // A run that was killed has left it.
-        remove(client, second, control)?;
-        reply = move_once(client, (first, second), false, 0, control)?;
+    let mut refused = move_object(client, (first, second), false, 0, control)?;
+    if refused.as_ref().is_some_and(|reply| reply.status == 412) {
+        // A run that was killed has left it. The name is ours, if the server removes nothing.
+        let stays = remove(client, second, control).is_err();
+        refused = move_object(client, (first, second), stays, 0, control)?;
     }
-    if matches!(reply.status, 405 | 501) {
-        control.warn(format!(
-            "{} does not know MOVE: what is stored has its final name before it is proved",
-            first.origin().ascii_serialization()
-        ));
-        return Ok(false);
+    match refused {
+        None => {}
+        Some(reply) if matches!(reply.status, 405 | 501) => {
+            control.warn(format!(
+                "{} does not know MOVE: what is stored has its final name before it is proved",
+                first.origin().ascii_serialization()
+            ));
+            return Ok(false);
+        }
+        Some(reply) => return Err(refusal(&reply, first)),
     }
-    if !reply.is_success() {
-        return Err(reply.failure(&Request::new("MOVE", first)));
-    }
-    let gone = look(client, first, control)? == There::Nothing;
-    if gone && look(client, second, control)? != There::Nothing {
+    if look(client, second, control)? != There::Nothing {
         return Ok(true);
     }
-    Err(Error::new(
-        Kind::Protocol,
-        "dav-move",
-        format!("MOVE {}: the server says that it was done, and it was not", shown(first)),
-    )
-    .remedy("check what is wrong with the server, or with a cache before it"))
+    Err(not_moved(&format!(
+        "MOVE {}: the server says that it was done, and it was not",
+        shown(first)
+    )))
 }

@@ -5,7 +5,12 @@ use url::Url;
 use super::upload::Upload;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
-use crate::publish::http::{Backoff, Client, Reply, Request, Setback, shown};
+use crate::publish::http::{
+    Backoff, Client, Reply, Request, Retries, Setback, Transport, shown, temporary,
+};
+
+/// How often more it is looked for what was only accepted.
+const LOOKS: u32 = 3;
 
 /// What lies at a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,18 @@ pub(super) fn mark(client: &Client, url: &Url, control: &Control) -> Result<Opti
     let told = |name| reply.header(name).map(str::to_owned);
     let mark = ["etag", "last-modified", "content-length"].map(told);
     Ok((reply.status == 200).then_some(mark))
+}
+
+/// Whether two marks say that the bytes are the same: with an entity tag that is no weak one
+/// (RFC 9110 §8.8.1), the time, and the size.
+pub(super) fn is_same(before: Option<&Mark>, now: Option<&Mark>) -> bool {
+    let all = |mark: &Mark| mark.iter().all(Option::is_some) && !is_weak(mark);
+    before == now && before.is_some_and(all)
+}
+
+/// Whether the entity tag may stay the same when the bytes do not.
+pub(super) fn is_weak(mark: &Mark) -> bool {
+    mark[0].as_ref().is_some_and(|tag| tag.starts_with("W/"))
 }
 
 /// Asks with `HEAD`.
@@ -105,6 +122,24 @@ fn size_by_reading(client: &Client, url: &Url, control: &Control) -> Result<Opti
     }
 }
 
+/// Waits a little for what a server has accepted (202) to be there.
+pub(super) fn settle(
+    client: &Client,
+    url: &Url,
+    reply: &Reply,
+    bytes: u64,
+    control: &Control,
+) -> Result<()> {
+    if reply.status != 202 {
+        return Ok(());
+    }
+    let few = Transport { retries: Retries::Times(LOOKS), ..client.transport().clone() };
+    let mut backoff = Backoff::new(&few);
+    let why = format!("PUT {}: accepted, and not there yet", shown(url));
+    while size(client, url, control)? != Some(bytes) && backoff.again(&why, None, control)? {}
+    Ok(())
+}
+
 /// The size of an object that has to be there.
 pub(super) fn size(client: &Client, url: &Url, control: &Control) -> Result<Option<u64>> {
     match look(client, url, control)? {
@@ -153,16 +188,79 @@ pub(super) fn remove(client: &Client, url: &Url, control: &Control) -> Result<()
     let request = Request::new("DELETE", url);
     let reply = client.send(&request, control)?;
     match reply.status {
-        200..=299 | 404 | 410 => Ok(()),
+        404 | 410 => Ok(()),
+        _ if reply.is_success() => Ok(()),
         // Folders that are not there, at nginx and others.
         409 if look(client, url, control)? == There::Nothing => Ok(()),
         _ => Err(reply.failure(&request)),
     }
 }
 
+/// Moves, again after what was temporary. None if it was done, else the reply that refuses it.
+///
+/// # Errors
+/// `Protocol` if the server says that it was done, and it was not; those of a request.
+pub(super) fn move_object(
+    client: &Client,
+    (from, to): (&Url, &Url),
+    overwrite: bool,
+    bytes: u64,
+    control: &Control,
+) -> Result<Option<Reply>> {
+    let request = Request::new("MOVE", from);
+    let is_gone = || Ok::<_, Error>(look(client, from, control)? == There::Nothing);
+    let mut backoff = Backoff::new(client.transport());
+    let mut again = false;
+    loop {
+        let moved = move_once(client, (from, to), overwrite, bytes, control);
+        let refused = |reply: &Reply| !reply.is_success() && !temporary(&reply.failure(&request));
+        let setback = match moved {
+            Ok(reply) if refused(&reply) => {
+                // An attempt that got no answer, or that of a gateway, may have been done later.
+                let later = again && matches!(reply.status, 404 | 409 | 410 | 412);
+                return Ok(if later && is_gone()? { None } else { Some(reply) });
+            }
+            moved => Setback::of(moved, &request)?,
+        };
+        // It may be done although nobody told us, and not done although somebody did.
+        if is_gone()? {
+            return Ok(None);
+        }
+        let Some(setback) = setback else {
+            let words = format!("MOVE {} to {}", shown(from), shown(to));
+            return Err(not_moved(&format!(
+                "{words}: the server says that it was done, and it was not"
+            )));
+        };
+        if !backoff.after(&setback, control)? {
+            return Err(setback.error);
+        }
+        again = true;
+    }
+}
+
+/// Why a `MOVE` was refused of what is there.
+pub(super) fn refusal(reply: &Reply, from: &Url) -> Error {
+    let failure = reply.failure(&Request::new("MOVE", from));
+    if !matches!(reply.status, 400 | 404 | 409 | 410) {
+        return failure;
+    }
+    not_moved(&format!(
+        "the server does not know MOVE there, or its Destination: {}",
+        failure.message()
+    ))
+}
+
+pub(super) fn not_moved(message: &str) -> Error {
+    Error::new(Kind::Protocol, "dav-move", message).remedy(
+        "check that the server has WebDAV at that address; a proxy before it may have to rewrite the \
+         header Destination",
+    )
+}
+
 /// One `MOVE`. Behind a proxy that ends TLS a server knows itself by another scheme and refuses the
 /// full destination (502, RFC 4918 §9.9.4); then its path alone says the same (§8.3).
-pub(super) fn move_once(
+fn move_once(
     client: &Client,
     (from, to): (&Url, &Url),
     overwrite: bool,
@@ -192,27 +290,13 @@ fn patience(bytes: u64) -> std::time::Duration {
 /// `CannotCreate` if something has the final name and may not be replaced.
 pub(super) fn rename(client: &Client, upload: &Upload, replace: bool) -> Result<()> {
     let Upload { object, last, part, control, .. } = upload;
-    let words = format!("MOVE {} to {}", shown(part), shown(last));
-    let mut backoff = Backoff::new(client.transport());
-    loop {
-        let moved = move_once(client, (part, last), replace, object.bytes, control);
-        if moved.as_ref().is_ok_and(|reply| reply.status == 412) {
+    match move_object(client, (part, last), replace, object.bytes, control)? {
+        None => Ok(()),
+        Some(reply) if reply.status == 412 => {
             let message = format!("something else is at {}", shown(last));
-            return Err(Error::new(Kind::CannotCreate, "object-other", message)
-                .remedy("use another version or name, or --force to replace it"));
+            Err(Error::new(Kind::CannotCreate, "object-other", message)
+                .remedy("use another version or name, or --force to replace it"))
         }
-        let setback = Setback::of(moved, &Request::new("MOVE", part))?;
-        // It may be done although nobody told us, and not done although somebody did.
-        if size(client, part, control)?.is_none() {
-            return Ok(());
-        }
-        let Some(setback) = setback else {
-            let message = format!("{words}: the server says that it was done, and it was not");
-            return Err(Error::new(Kind::Protocol, "dav-move", message)
-                .remedy("check what is wrong with the server, or with a cache before it"));
-        };
-        if !backoff.after(&setback, control)? {
-            return Err(setback.error);
-        }
+        Some(reply) => Err(refusal(&reply, part)),
     }
 }

@@ -1,12 +1,16 @@
 //! The bytes on their way: in pieces that are appended, or as a whole.
 
-use super::requests::size;
+use super::requests::{There, size};
 use super::stage::Stage;
 use super::upload::{Mode, Upload, is_of};
 use super::{DavTarget, proof, requests};
+use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::Session;
-use crate::publish::http::{Backoff, Body, Request, Setback, shown};
+use crate::publish::http::{Backoff, Body, Reply, Request, Setback, shown};
+
+/// A server that takes not even so much at once has no room for images.
+const LEAST_PIECE: u64 = 1 << 20;
 
 impl DavTarget {
     /// Brings the bytes to the unfinished name. Whether an earlier run has sent some of them.
@@ -16,6 +20,10 @@ impl DavTarget {
             true if mode != Mode::Direct => self.begun(upload, mode)?,
             _ => None,
         };
+        if let Some(at) = from.filter(|_| mode == Mode::Append) {
+            let name = upload.object.name;
+            upload.control.note(format!("continuing the upload of {name} at byte {at}"));
+        }
         match mode {
             Mode::Append => self.append(upload, from, session)?,
             Mode::Whole | Mode::Direct => self.whole(upload, from, session)?,
@@ -49,14 +57,19 @@ impl DavTarget {
         session.keep(upload.session(at))?;
         let stage = Stage::begin(control, "upload", at, object.bytes);
         let mut backoff = Backoff::new(self.client.transport());
+        let mut piece = self.piece;
         while at < object.bytes {
-            let end = at.saturating_add(self.piece).min(object.bytes);
-            let told = |sent| stage.reached(at.saturating_add(sent));
-            let mut request = Request::new("PUT", part)
-                .header("content-range", format!("bytes {at}-{}/{}", end - 1, object.bytes))
-                .body(upload.local.body(at, end - at));
-            request.told = Some(&told);
-            let setback = Setback::of(self.client.once(&request, control), &request)?;
+            let end = at.saturating_add(piece).min(object.bytes);
+            let setback = match self.append_piece(upload, at, end, &stage) {
+                Err(error) if error.code() == "http-413" && piece > LEAST_PIECE => {
+                    piece = (piece / 2).max(LEAST_PIECE);
+                    if size(&self.client, part, control)? != Some(at) {
+                        at = self.begin_empty(upload)?;
+                    }
+                    continue;
+                }
+                setback => setback?,
+            };
             let there = size(&self.client, part, control)?;
             match (there, setback) {
                 (Some(there), None) if there == end => {
@@ -89,16 +102,44 @@ impl DavTarget {
         Ok(())
     }
 
+    fn append_piece(
+        &self,
+        upload: &Upload,
+        at: u64,
+        end: u64,
+        stage: &Stage,
+    ) -> Result<Option<Setback>> {
+        let told = |sent| stage.reached(at.saturating_add(sent));
+        let mut request = Request::new("PUT", &upload.part)
+            .header("content-range", format!("bytes {at}-{}/{}", end - 1, upload.object.bytes))
+            .body(upload.local.body(at, end - at));
+        request.told = Some(&told);
+        Setback::of(self.put(&request, end, upload.control), &request)
+    }
+
+    /// One `PUT`, after which the object has so many bytes.
+    fn put(&self, request: &Request, bytes: u64, control: &Control) -> Result<Reply> {
+        let reply = self.client.once(request, control)?;
+        requests::settle(&self.client, request.url, &reply, bytes, control)?;
+        Ok(reply)
+    }
+
     /// An empty object first: Apache keeps what a cut request has brought only if the object was
     /// there before. What an earlier run has left goes first: lighttpd does not make an object
-    /// shorter with an empty `PUT`.
+    /// shorter with an empty `PUT`. Others do, and some of them refuse to remove anything.
     fn begin_empty(&self, upload: &Upload) -> Result<u64> {
-        requests::remove(&self.client, &upload.part, upload.control)?;
-        let request = Request::new("PUT", &upload.part).body(Body::Empty);
-        let reply = self.client.send(&request, upload.control)?;
+        let Upload { part, control, .. } = upload;
+        if requests::look(&self.client, part, control)? != There::Nothing {
+            let refused = |e: &Error| matches!(e.kind(), Kind::Permission | Kind::Protocol);
+            requests::remove(&self.client, part, control)
+                .or_else(|error| if refused(&error) { Ok(()) } else { Err(error) })?;
+        }
+        let request = Request::new("PUT", part).body(Body::Empty);
+        let reply = self.client.send(&request, control)?;
         if !reply.is_success() {
             return Err(reply.failure(&request));
         }
+        requests::settle(&self.client, part, &reply, 0, control)?;
         match size(&self.client, &upload.part, upload.control)? {
             Some(0) => Ok(0),
             there => Err(wrong_size(upload, there, 0, 0)),
@@ -135,7 +176,7 @@ impl DavTarget {
             let told = |sent| stage.reached(sent);
             let mut request = Request::new("PUT", part).body(upload.local.body(0, object.bytes));
             request.told = Some(&told);
-            let outcome = self.client.once(&request, control);
+            let outcome = self.put(&request, object.bytes, control);
             let Some(setback) = Setback::of(outcome, &request)? else { return Ok(()) };
             // Only the reply was lost; what is there will be proved.
             if size(&self.client, part, control)? == Some(object.bytes) {

@@ -1,5 +1,7 @@
 //! One object on its way: what is there before, sending, proving, the final name.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use url::Url;
 
@@ -11,6 +13,12 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::shown;
 use crate::publish::{Content, How, Object, Session, Stored, Verify, name};
+
+/// How long an entity tag may be a weak one only because the object is new, and how large an object
+/// is for which that is waited for.
+const WEAK: Duration = Duration::from_millis(1300);
+const LARGE: u64 = 32 << 20;
+const TICK: Duration = Duration::from_millis(100);
 
 /// One object on its way.
 pub(super) struct Upload<'a> {
@@ -102,25 +110,32 @@ impl DavTarget {
     /// Sends, proves, and renames.
     pub(super) fn publish(
         &self,
-        upload: &Upload,
+        upload: &mut Upload,
         how: How,
         session: &mut dyn Session,
     ) -> Result<Stored> {
         let object = upload.object;
-        let mode = upload.mode();
+        let direct = upload.mode() == Mode::Direct;
         // What is only compared with the server in part, or seen by others at once, has to be right
         // on this side.
         let small = matches!(object.content, Content::Bytes(_));
-        if small || how.verify != Verify::Full || mode == Mode::Direct {
+        if small || how.verify != Verify::Full || direct {
             upload.local.prove(upload.control)?;
         }
         let mut again = true;
         loop {
             let continued = match self.send(upload, session) {
                 Ok(continued) => continued,
+                Err(error) if upload.mode() == Mode::Append && error.kind() == Kind::Protocol => {
+                    self.send_whole(upload, &error);
+                    session.keep(upload.session(0))?;
+                    continue;
+                }
                 Err(error) => {
-                    let ends = mode == Mode::Direct && ends_it(&error);
-                    if let Err(cannot) = if ends { self.remove_fragment(upload) } else { Ok(()) } {
+                    if direct
+                        && ends_it(&error)
+                        && let Err(cannot) = self.remove_fragment(upload)
+                    {
                         upload.control.warn(format!("a part of it may be left: {cannot}"));
                     }
                     return Err(error);
@@ -128,19 +143,23 @@ impl DavTarget {
             };
             // What an earlier run has sent is believed only when all of it was read.
             let verify = if continued { Verify::Full } else { how.verify };
-            let error = match proof::prove(&self.client, upload, verify) {
+            // On a server without MOVE somebody else may replace what has the final name already.
+            let put = if direct { self.mark(upload, &upload.part) } else { None };
+            let error = match proof::prove(&self.client, upload, &upload.part, verify) {
                 Ok(proof) => {
                     self.finish(upload, how, verify)?;
                     return Ok(self.stored(object, false, proof));
                 }
                 Err(error) => error,
             };
-            if !(is_wrong(&error) || mode == Mode::Direct && ends_it(&error)) {
+            if !(is_wrong(&error) || direct && ends_it(&error)) {
                 return Err(error);
             }
             // Wrong bytes are no beginning to go on from, and nothing that others should find.
-            requests::remove(&self.client, &upload.part, upload.control)
-                .map_err(|cannot| cannot.within(&error.to_string()))?;
+            match direct {
+                true => self.take_back(upload, put.as_ref()),
+                false => self.remove_unproved(upload, &upload.part),
+            }
             session.keep(Value::Null)?;
             if !(continued && again) {
                 upload.local.prove(upload.control)?;
@@ -151,30 +170,76 @@ impl DavTarget {
         }
     }
 
+    /// A server that appended in the probe, and does not now, gets no pieces any more.
+    fn send_whole(&self, upload: &mut Upload, why: &Error) {
+        upload.control.warn(format!(
+            "{why}; the server does not append as it did when it was tried: all is sent as a whole, \
+             and begins anew after a cut"
+        ));
+        upload.ability.appends = false;
+        if let Ok(collection) = upload.last.join(".") {
+            self.remember(&collection, upload.ability);
+        }
+    }
+
     /// The final name, and a last look at what lies there.
     fn finish(&self, upload: &Upload, how: How, verify: Verify) -> Result<()> {
         if upload.mode() == Mode::Direct {
             return Ok(());
         }
+        let last = &upload.last;
+        let before = if verify == Verify::Full { self.lasting_mark(upload)? } else { None };
         requests::rename(&self.client, upload, how.replace)?;
-        // Only where nothing was before, something may be taken back.
-        let moved = if how.replace { None } else { self.mark(upload) };
-        let proved = match verify {
-            Verify::None => proof::prove_size(&self.client, upload, &upload.last),
-            _ => proof::prove_tail(&self.client, upload, &upload.last),
+        let moved = self.mark(upload, last);
+        // A server that renames keeps the mark; one that copies may have made mistakes.
+        let verify = match requests::is_same(before.as_ref(), moved.as_ref()) {
+            true => Verify::Tail,
+            false => verify,
         };
-        if proved.as_ref().is_err_and(is_wrong)
-            && moved.is_some()
-            && self.mark(upload) == moved
-            && let Err(cannot) = requests::remove(&self.client, &upload.last, upload.control)
-        {
-            upload.control.warn(format!("what was not proved stays there: {cannot}"));
+        let proved = proof::prove(&self.client, upload, last, verify).map(|_| ());
+        // Only where nothing was before, something may be taken back.
+        if proved.as_ref().is_err_and(is_wrong) && !how.replace {
+            self.take_back(upload, moved.as_ref());
         }
         proved
     }
 
-    fn mark(&self, upload: &Upload) -> Option<Mark> {
-        requests::mark(&self.client, &upload.last, upload.control).ok().flatten()
+    /// Removes from the final name what was not proved, if it is still the one that had this mark.
+    fn take_back(&self, upload: &Upload, mark: Option<&Mark>) {
+        let Upload { last, control, .. } = upload;
+        match requests::mark(&self.client, last, control) {
+            Ok(None) => {}
+            Ok(now) if now.as_ref() == mark => self.remove_unproved(upload, last),
+            _ => control.warn(format!(
+                "what is at {} was not proved, and stays: somebody may have changed it",
+                shown(last)
+            )),
+        }
+    }
+
+    fn remove_unproved(&self, upload: &Upload, url: &Url) {
+        if let Err(cannot) = requests::remove(&self.client, url, upload.control) {
+            upload.control.warn(format!("what was not proved stays there: {cannot}"));
+        }
+    }
+
+    /// The mark before `MOVE`. Apache's entity tag is a weak one for a second after the last change;
+    /// to read a large object again takes longer than to wait for the strong one.
+    fn lasting_mark(&self, upload: &Upload) -> Result<Option<Mark>> {
+        let begin = Instant::now();
+        loop {
+            let mark = self.mark(upload, &upload.part);
+            let waits = upload.object.bytes >= LARGE && begin.elapsed() < WEAK;
+            if !(waits && mark.as_ref().is_some_and(requests::is_weak)) {
+                return Ok(mark);
+            }
+            upload.control.go_on("stopped before the final name")?;
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn mark(&self, upload: &Upload, url: &Url) -> Option<Mark> {
+        requests::mark(&self.client, url, upload.control).ok().flatten()
     }
 }
 
@@ -201,7 +266,7 @@ fn is_wrong(error: &Error) -> bool {
 
 /// Whether the next run could not go on after this error.
 fn ends_it(error: &Error) -> bool {
-    !matches!(error.kind(), Kind::Interrupted(_) | Kind::Unavailable)
+    !matches!(error.kind(), Kind::Interrupted(_) | Kind::Unavailable | Kind::Locked)
 }
 
 /// Whether a session is one of this object and owner, and of this way to send it.

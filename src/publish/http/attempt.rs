@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 
 const TICK: Duration = Duration::from_millis(100);
 
+/// Bytes a second that are expected of a reply that is kept in memory.
+const SLOW: u64 = 64 << 10;
+
 /// Takes the pieces of a reply.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
@@ -67,7 +70,7 @@ impl Attempt<'_> {
     ) -> Result<Raw> {
         let meter = Arc::new(Meter::new(self.transport.idle.saturating_add(self.request.patience)));
         let request = self.build(authorization, &meter)?;
-        let mut response = self.watched(self.http.execute(request), &meter).await?;
+        let mut response = self.watched(self.http.execute(request), &meter, None).await?;
         let mut raw = Raw {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
@@ -79,7 +82,14 @@ impl Attempt<'_> {
             Some(_) if !success => Request::SHORT,
             _ => self.request.max_reply,
         };
-        while let Some(piece) = self.watched(response.chunk(), &meter).await? {
+        let end = if success && sink.is_some() { None } else { self.end(left) };
+        loop {
+            let piece = match self.watched(response.chunk(), &meter, end).await {
+                // Of an error page the beginning is enough.
+                Err(error) if !success && error.code() == trouble::STALLED => break,
+                piece => piece?,
+            };
+            let Some(piece) = piece else { break };
             meter.received(piece.len() as u64);
             let mut piece = &piece[..];
             if let Some(window) = window.as_mut().filter(|_| success) {
@@ -87,7 +97,6 @@ impl Attempt<'_> {
             }
             left = match left.checked_sub(piece.len() as u64) {
                 Some(left) => left,
-                // Of an error page the beginning is enough.
                 None if !success => break,
                 None => return Err(self.too_long()),
             };
@@ -105,6 +114,12 @@ impl Attempt<'_> {
             }
         }
         Ok(raw)
+    }
+
+    /// When a reply of at most so many bytes has to be over that nobody is told the progress of.
+    fn end(&self, bytes: u64) -> Option<Instant> {
+        let long = Duration::from_secs(bytes / SLOW);
+        Instant::now().checked_add(self.transport.idle.saturating_mul(2).saturating_add(long))
     }
 
     /// What of the reply is wanted, if the request has a range.
@@ -153,11 +168,12 @@ impl Attempt<'_> {
         Ok(built)
     }
 
-    /// The outcome of `future`, unless the user or the server's silence ends it.
+    /// The outcome of `future`, unless the user, the server's silence, or `end` comes before it.
     async fn watched<T>(
         &self,
         future: impl Future<Output = reqwest::Result<T>>,
         meter: &Meter,
+        end: Option<Instant>,
     ) -> Result<T> {
         let mut future = pin!(future);
         loop {
@@ -166,6 +182,7 @@ impl Attempt<'_> {
                 told(meter.sent());
             }
             match outcome {
+                Ok(_) if is_over(end) => return Err(trouble::stalled(self.request)),
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => {
                     let own = meter.failure();
@@ -174,7 +191,7 @@ impl Attempt<'_> {
                 Err(_) => {}
             }
             self.control.go_on("stopped while a server was at work")?;
-            if meter.is_stalled() {
+            if meter.is_stalled() || is_over(end) {
                 return Err(trouble::stalled(self.request));
             }
         }
@@ -189,6 +206,10 @@ impl Attempt<'_> {
         )
         .remedy("check that the address is the right one, and what is wrong with the server")
     }
+}
+
+fn is_over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
 }
 
 fn header(value: &str) -> Result<HeaderValue> {

@@ -14,6 +14,7 @@ use super::authorize::Authorizer;
 use super::feed::Bucket;
 use super::message::{Body, Reply, Request};
 use super::proxy;
+use super::repeats::repeats;
 use super::retry::{self, Backoff};
 use super::transport::Transport;
 use super::trouble::{line, shown};
@@ -99,6 +100,32 @@ impl Client {
     /// Those of [`Client::send`], and those of `sink`.
     pub fn read(&self, request: &Request, control: &Control, sink: Sink) -> Result<Reply> {
         self.repeated(request, control, Some(sink))
+    }
+
+    /// Whether a text repeats the password for the place of `url`, in whatever form.
+    pub fn repeats_password(&self, url: &Url, text: &str) -> bool {
+        repeats(text, &self.secrets(url))
+    }
+
+    /// Refuses a text from `url` whose words are used further if it repeats the password.
+    ///
+    /// # Errors
+    /// `Protocol`, without the text.
+    pub fn refuse_password(&self, url: &Url, text: &[u8]) -> Result<()> {
+        if !self.repeats_password(url, &String::from_utf8_lossy(text)) {
+            return Ok(());
+        }
+        let message = format!("{}: what comes from there repeats the password", shown(url));
+        Err(Error::new(Kind::Protocol, "http-password", message)
+            .remedy("check what lies there, and change the password"))
+    }
+
+    /// What nobody shall see of the login for a place.
+    fn secrets(&self, url: &Url) -> Vec<String> {
+        let Some(login) = self.authorizer.login(url) else { return Vec::new() };
+        let password = login.password.reveal();
+        let pair = format!("{}:{password}", login.user);
+        vec![password.to_owned(), Base64::encode_string(pair.as_bytes())]
     }
 
     fn repeated(
@@ -236,14 +263,10 @@ impl Client {
 
     fn reply(&self, raw: Raw, url: &Url, authorization: Option<&str>) -> Reply {
         let Raw { status, headers, body } = raw;
-        let mut secrets: Vec<String> = Vec::new();
-        if let Some(login) = self.authorizer.login(url) {
-            let password = login.password.reveal();
-            let pair = format!("{}:{password}", login.user);
-            secrets.extend([password.to_owned(), Base64::encode_string(pair.as_bytes())]);
-        }
+        let mut secrets = self.secrets(url);
         secrets.extend(authorization.map(str::to_owned));
         let said = match status {
+            207 => line(&body, &secrets),
             200..=299 => String::new(),
             300..=399 => {
                 let target =
@@ -253,7 +276,8 @@ impl Client {
             }
             _ => line(&body, &secrets),
         };
-        Reply { url: url.clone(), status, headers, body, said }
+        let login = authorization.is_some();
+        Reply { url: url.clone(), status, headers, body, said, login }
     }
 }
 

@@ -135,12 +135,15 @@ pub struct Reply {
     /// One line of what the server says in words, printable, short and without our secrets; empty
     /// for a success.
     pub said: String,
+    /// Whether a login was sent.
+    pub login: bool,
 }
 
 impl Reply {
-    /// Whether the status is one of 200 to 299.
+    /// Whether the status is one of 200 to 299, but for 207 (RFC 4918 §13): as the answer to a
+    /// request that changes something it tells what was not done.
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) && self.status != 207
     }
 
     /// A header as text: its only value, or its first.
@@ -160,7 +163,7 @@ impl Reply {
     }
 
     /// What this status means as the end of `request`: `Permission` for 401, 403 and 407, `Missing`
-    /// for 404 and 410, `Io` for 413 and 507 (no room), `Unavailable` for what may be better
+    /// for 404 and 410, `Io` for 413 and 507 (no room), `Locked` for 423, `Unavailable` for what may be better
     /// another time, else `Protocol`.
     pub fn failure(&self, request: &Request) -> Error {
         trouble::status(self, request)

@@ -4,24 +4,37 @@
 const LONGEST_REFERENCE: usize = 10;
 
 /// Whether one of `secrets` is in the text: as it is, or escaped for HTML, percent-encoded, or both
-/// in either order.
+/// in either order; also with blanks and characters in it that nobody sees.
 pub(super) fn repeats(text: &str, secrets: &[String]) -> bool {
     let (unescaped, plain) = (without_references(text), decoded(text));
     let both = [decoded(&unescaped), without_references(&plain)];
     let forms = [text, &unescaped, &plain, &both[0], &both[1]];
-    let forms = forms.map(|form| (form, alike(form)));
-    secrets.iter().filter(|secret| !secret.is_empty()).any(|secret| {
-        let folded = alike(secret);
-        let is_in = |(form, alike): &(&str, String)| {
-            form.contains(secret.as_str()) || !folded.is_empty() && alike.contains(&folded)
-        };
-        forms.iter().any(is_in)
+    let forms = forms.map(|form| [form.to_owned(), alike(form), seen(form)]);
+    secrets.iter().any(|secret| {
+        let secret = [secret.clone(), alike(secret), seen(secret)];
+        let is_in =
+            |(form, secret): (&String, &String)| !secret.is_empty() && form.contains(secret);
+        forms.iter().any(|form| form.iter().zip(&secret).any(is_in))
     })
 }
 
 /// What forms write in place of a space, and JSON and shells before what has a meaning there.
 fn alike(text: &str) -> String {
     text.chars().filter(|c| *c != '\\').map(|c| if c == '+' { ' ' } else { c }).collect()
+}
+
+/// What a reader sees of it, without the blanks.
+fn seen(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !is_unseen(*c)).collect()
+}
+
+/// Characters that nobody sees: those that control, have no width, turn the direction of a text
+/// around, or stand for what was no text.
+pub(super) fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{fffd}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Percent-encoding undone; what is not UTF-8 becomes a replacement character.
@@ -89,6 +102,8 @@ mod tests {
             "p%26amp;%26lt;w%26quot;%26#39;d \u{e9}+/=%25;",
             "p&#37;26&#37;3Cw&#37;22&#37;27d&#37;20\u{e9}&#37;2B/=&#37;25;",
             "{\"x\": \"p&<w\\\"'d \u{e9}+\\/=%;\"}",
+            "p&<w\"'\0d \u{200b}\u{feff}\u{e9}+\n/\u{1}=%\u{fffd};",
+            "p&<w\"'d&#1;\u{e9}+/ =%;",
         ] {
             assert!(repeats(text, &secret), "{text}");
         }

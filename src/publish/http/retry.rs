@@ -161,7 +161,7 @@ mod tests {
         });
         let headers = headers.collect();
         let url = url::Url::parse("http://h/").unwrap();
-        Reply { url, status: 503, headers, body: Vec::new(), said: String::new() }
+        Reply { url, status: 503, headers, body: Vec::new(), said: String::new(), login: false }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
 use super::message::{Reply, Request};
-use super::repeats::repeats;
+use super::repeats::{is_unseen, repeats};
 use super::retry::temporary_status;
 use crate::error::{Error, Kind};
 
@@ -32,13 +32,10 @@ pub fn shown(url: &Url) -> String {
 /// out. A text that has one of `secrets` in it, in whatever form, is not shown at all.
 pub(super) fn line(body: &[u8], secrets: &[String]) -> String {
     let text = String::from_utf8_lossy(body);
-    if repeats(&text, secrets) {
-        return "(the server's text repeats the password and is not shown)".to_owned();
-    }
     // The title of a page says again what its body says.
-    let text = text.split_once("</head>").map_or(&*text, |(_, body)| body);
+    let page = text.split_once("</head>").map_or(&*text, |(_, body)| body);
     let (mut line, mut tag) = (String::new(), false);
-    for c in text.chars() {
+    for c in page.chars() {
         match c {
             '<' => tag = true,
             '>' if tag => {
@@ -47,25 +44,29 @@ pub(super) fn line(body: &[u8], secrets: &[String]) -> String {
             }
             _ if tag => {}
             c if c.is_whitespace() => line.push(' '),
-            // Control characters, and those that turn the direction of a text around.
-            c if c.is_control()
-                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}') => {}
+            c if is_unseen(c) => {}
             c => line.push(c),
         }
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let line = words.join(" ");
+    // Tags may stand in the middle of it.
+    if repeats(&text, secrets) || repeats(&line, secrets) {
+        return "(the server's text repeats the password and is not shown)".to_owned();
+    }
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
 }
 
+/// The code of the next one.
+pub(super) const STALLED: &str = "http-stalled";
+
 /// A server that was silent for too long.
 pub(super) fn stalled(request: &Request) -> Error {
     let message = format!("{}: nothing moved for too long", request.words());
-    Error::new(Kind::Unavailable, "http-stalled", message)
+    Error::new(Kind::Unavailable, STALLED, message)
         .remedy("check the network and the server, then run the same command again")
 }
 
@@ -161,6 +162,16 @@ fn tls_trouble(error: &rustls::Error, words: &str) -> Error {
             CertificateError::Revoked => {
                 certificate("the server's certificate is revoked", "ask those who run the server")
             }
+            // A name in a crate that nothing else here needs.
+            CertificateError::Other(other)
+                if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+            {
+                certificate(
+                    "the server's certificate is one of an authority, not of a server",
+                    "have it made with basicConstraints=CA:FALSE, or issued by an authority that \
+                     is named with --ca-file",
+                )
+            }
             other => certificate(
                 &format!("the server's certificate is wrong: {other}"),
                 "ask those who run the server",
@@ -189,12 +200,22 @@ fn tls_trouble(error: &rustls::Error, words: &str) -> Error {
 
 /// A status that is the end of a request.
 pub(super) fn status(reply: &Reply, request: &Request) -> Error {
-    let status = reply.status;
+    let status = match reply.status {
+        // Of an object in a folder that is locked.
+        207 if String::from_utf8_lossy(&reply.body).contains(" 423 ") => 423,
+        status => status,
+    };
     let (kind, code, what, remedy) = match status {
+        401 if reply.login => (
+            Kind::Permission,
+            "http-401",
+            "the server refuses the name or password that was given",
+            "check both: --user, and the password in ~/.netrc or STRATUS_USER_PASSWORD",
+        ),
         401 => (
             Kind::Permission,
             "http-401",
-            "the server wants a name and password, or refuses these",
+            "the server wants a name and password",
             "name the user with --user, or put both into ~/.netrc",
         ),
         403 => (
@@ -210,6 +231,12 @@ pub(super) fn status(reply: &Reply, request: &Request) -> Error {
             "http-413",
             "that is more than the server takes at once",
             "raise the server's limit for request bodies",
+        ),
+        423 => (
+            Kind::Locked,
+            "http-423",
+            "somebody has locked it",
+            "try again later, or have it unlocked",
         ),
         507 => (
             Kind::Io,
@@ -236,7 +263,7 @@ pub(super) fn status(reply: &Reply, request: &Request) -> Error {
             "check the URL, and that the server offers what is needed",
         ),
     };
-    let mut message = format!("{}: {what} (status {status}", request.words());
+    let mut message = format!("{}: {what} (status {}", request.words(), reply.status);
     if !reply.said.is_empty() {
         message += ": ";
         message += &reply.said;
@@ -261,5 +288,17 @@ mod tests {
         assert_eq!(line("x".repeat(1000).as_bytes(), &[]).chars().count(), 201);
         let said = line(b"Authorization: Basic dTpw", &["dTpw".to_owned()]);
         assert!(!said.contains("dTpw"));
+        for text in [
+            &b"you said pw77\x01secret"[..],
+            b"pw77\0secret",
+            b"pw77\xffsecret",
+            b"pw77\xe2\x80\x8bsecret",
+            b"pw\xef\xbb\xbf77secret",
+            b"pw77<b>secret</b>",
+            b"<i>pw</i>77\n<b>sec</b>\xadret",
+        ] {
+            let said = line(text, &["pw77secret".to_owned()]);
+            assert!(said.contains("is not shown"), "{said}");
+        }
     }
 }
