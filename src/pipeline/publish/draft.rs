@@ -15,6 +15,7 @@ use crate::metadata::{Manifest, date, validate};
 use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::publish::locations;
+pub use crate::publish::locations::without_secret;
 use crate::publish::registry::{Entry, Registry};
 
 /// Seconds that a signature waits to be later than the newest entry: dates have no fractions, and
@@ -196,20 +197,6 @@ fn content(manifest: &Manifest, signer: &Signer, valid_days: Option<u64>) -> Res
         sha256(endorser.certificate().der())
     );
     Ok(sha256(text.as_bytes()))
-}
-
-/// A user or password in a location would be signed and shown to everybody.
-///
-/// # Errors
-/// `Refused`, without the location.
-pub fn without_secret(location: &str) -> Result<()> {
-    let Ok(url) = url::Url::parse(location) else { return Ok(()) };
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(());
-    }
-    let message = "there is a user or a password in the location, which everybody would see";
-    Err(Error::new(Kind::Refused, "location-refused", message)
-        .remedy("give the URL without them with --location"))
 }
 
 /// The newest entry does not take the image back.
