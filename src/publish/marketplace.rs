@@ -180,7 +180,7 @@ impl Registry for Marketplace {
         self.endpoint.to_string()
     }
 
-    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
+    fn entries(&self, identifier: &str, email: &str, control: &Control) -> Result<Vec<Newest>> {
         check_key(identifier, email)?;
         let mut url = self.url(&[identifier, email])?;
         // A status that the server does not know filters nothing: deprecated and expired entries
@@ -191,9 +191,9 @@ impl Registry for Marketplace {
         skew::refuse_ahead(&reply, now)?;
         if reply.status != 200 {
             self.look_at_refusal(&reply, control);
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        list::newest(&reply.body, identifier, email)
+        list::newest_first(&reply.body, identifier, email)
     }
 
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {
