@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 pub fn deprecate(document: &[u8], reason: &str) -> Result<String> {
     if reason.trim().is_empty() {
         let message = "the reason of the deprecation is empty";
-        return Err(Error::new(Kind::Refused, "manifest-value", message));
+        return Err(Error::new(Kind::Refused, "manifest-value", message)
+            .remedy("say why the image must not be used any more"));
     }
     let reason = escaped("slterms:deprecated", reason)?;
     let element = format!("<deprecated xmlns=\"{SLTERMS}\">{reason}</deprecated>");
