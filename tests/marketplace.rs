@@ -12,6 +12,7 @@ mod servers;
 mod targets;
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
@@ -214,7 +215,8 @@ fn an_entry_that_is_not_newer_is_not_even_sent() {
     for (document, kind) in [(&same_second, Kind::Mismatch), (&older, Kind::Refused)] {
         let error = market.register(document, now, &QUIET).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.advice().is_some());
+        let restart = error.advice().unwrap().contains("--restart");
+        assert_eq!(restart, error.code() == "marketplace-other", "{error}");
     }
     // Also if the newest one is deprecated.
     let gone = Manifest { deprecated: Some("too old".to_owned()), ..manifest() };
@@ -422,6 +424,37 @@ fn another_signed_document_in_its_place_is_found_out() {
         let error = server.client().register(&document(now), now, &QUIET).unwrap_err();
         assert_eq!(error.kind(), Kind::Mismatch, "{error}");
         assert_eq!(server.counts(), (1, 1));
+    }
+}
+
+/// A marketplace of several servers, of which the one that is asked learns of the entry last.
+#[test]
+fn an_entry_that_appears_a_little_later_is_waited_for() {
+    let now = now();
+    let sent = document(now);
+    let name = date::text(now);
+    for (asks, found) in [(2, true), (9, false)] {
+        let (posted, left) = (AtomicBool::new(false), AtomicUsize::new(asks));
+        let text = String::from_utf8(sent.clone()).unwrap();
+        let entry = name.clone();
+        let liar = liar::Liar::new(move |ask, _| {
+            if ask.is("POST") {
+                posted.store(ask.body.is_some(), Ordering::Relaxed);
+                return ask.body.as_ref().map(|_| liar::Lie::Status(201, String::new()));
+            }
+            let late = ask.path.contains(&entry) && posted.load(Ordering::Relaxed);
+            let more = |left: usize| left.checked_sub(1);
+            if late && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+                return Some(liar::Lie::Status(200, text.clone()));
+            }
+            Some(liar::Lie::Status(404, "<error>no metadata</error>".to_owned()))
+        });
+        let registered = client(liar.url("/").as_str()).register(&sent, now, &QUIET);
+        match registered {
+            Ok(registered) => assert!(found && matches!(registered, Registered::Created { .. })),
+            Err(error) => assert!(!found && error.code() == "marketplace-promise", "{error}"),
+        }
+        assert_eq!(liar.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
     }
 }
 

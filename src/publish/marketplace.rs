@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::Url;
 
-use super::http::{Backoff, Body, Client, Reply, Request, shown, temporary};
+use super::http::{Backoff, Body, Client, Reply, Request, Retries, Transport, shown, temporary};
 use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -99,6 +99,23 @@ impl Marketplace {
         })
     }
 
+    /// The same after the server said that it has the entry: one that copies its entries to others
+    /// may need some seconds.
+    fn there_soon(&self, sent: &Signed, now: u64, control: &Control) -> Result<There> {
+        let transport = self.client.transport();
+        let mut backoff =
+            Backoff::new(&Transport { retries: Retries::Times(3), ..transport.clone() });
+        loop {
+            let there = self.there(sent, now, control)?;
+            let why = "the marketplace has taken the entry, and does not show it yet";
+            if !matches!(there, There::Nothing)
+                || !backoff.again(why, Some(transport.backoff), control)?
+            {
+                return Ok(there);
+            }
+        }
+    }
+
     /// Takes what the server answered to an upload. An error that [`is_open`] leaves open whether
     /// the server has the entry.
     fn answered(
@@ -118,7 +135,7 @@ impl Marketplace {
                     sent.entry.email()
                 ),
             }),
-            200..=299 => match self.there(sent, now, control)? {
+            200..=299 => match self.there_soon(sent, now, control)? {
                 There::Same => {
                     self.look_at_location(reply, &url, control);
                     Ok(Registered::Created { url: url.into() })
@@ -267,8 +284,10 @@ const PROMISE: &str = "marketplace-promise";
 /// The server has something else where the entry has to be.
 fn other(url: &Url, what: &str) -> Error {
     let message = format!("the entry at {url} is not the one that was signed: {what}");
-    Error::new(Kind::Mismatch, "marketplace-other", message)
-        .remedy("sign and register again; tell those who run the marketplace if it remains")
+    Error::new(Kind::Mismatch, "marketplace-other", message).remedy(
+        "sign and register again, with --restart if an earlier signature is remembered; tell \
+             those who run the marketplace if it remains",
+    )
 }
 
 /// Reads the address of a marketplace: a URL, or a bare host, which is asked by https. Slashes that
