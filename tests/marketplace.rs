@@ -12,6 +12,7 @@ mod servers;
 mod targets;
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use stratus::publish::http::{Client, Login, Retries, Secret, Transport};
 use stratus::publish::market_folder::MarketFolder;
 use stratus::publish::marketplace::Marketplace;
 use stratus::publish::registry::{Endorsed, Entry, Registered, Registry, Signed, to_deprecate};
+use stratus::publish::whose::Whose;
 use targets::watched;
 use url::Url;
 
@@ -213,7 +215,8 @@ fn an_entry_that_is_not_newer_is_not_even_sent() {
     for (document, kind) in [(&same_second, Kind::Mismatch), (&older, Kind::Refused)] {
         let error = market.register(document, now, &QUIET).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.advice().is_some());
+        let restart = error.advice().unwrap().contains("--restart");
+        assert_eq!(restart, error.code() == "marketplace-other", "{error}");
     }
     // Also if the newest one is deprecated.
     let gone = Manifest { deprecated: Some("too old".to_owned()), ..manifest() };
@@ -453,6 +456,37 @@ fn another_signed_document_in_its_place_is_found_out() {
     }
 }
 
+/// A marketplace of several servers, of which the one that is asked learns of the entry last.
+#[test]
+fn an_entry_that_appears_a_little_later_is_waited_for() {
+    let now = now();
+    let sent = document(now);
+    let name = date::text(now);
+    for (asks, found) in [(2, true), (9, false)] {
+        let (posted, left) = (AtomicBool::new(false), AtomicUsize::new(asks));
+        let text = String::from_utf8(sent.clone()).unwrap();
+        let entry = name.clone();
+        let liar = liar::Liar::new(move |ask, _| {
+            if ask.is("POST") {
+                posted.store(ask.body.is_some(), Ordering::Relaxed);
+                return ask.body.as_ref().map(|_| liar::Lie::Status(201, String::new()));
+            }
+            let late = ask.path.contains(&entry) && posted.load(Ordering::Relaxed);
+            let more = |left: usize| left.checked_sub(1);
+            if late && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+                return Some(liar::Lie::Status(200, text.clone()));
+            }
+            Some(liar::Lie::Status(404, "<error>no metadata</error>".to_owned()))
+        });
+        let registered = client(liar.url("/").as_str()).register(&sent, now, &QUIET);
+        match registered {
+            Ok(registered) => assert!(found && matches!(registered, Registered::Created { .. })),
+            Err(error) => assert!(!found && error.code() == "marketplace-promise", "{error}"),
+        }
+        assert_eq!(liar.lines().iter().filter(|line| line.starts_with("POST")).count(), 1);
+    }
+}
+
 #[test]
 fn a_lost_reply_is_made_good_by_a_new_process() {
     let server = Server::start(&[]);
@@ -496,6 +530,94 @@ fn an_entry_is_deprecated_by_its_endorser_alone() {
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}"), b"").0, 404);
     assert_eq!(server.ask("GET", &format!("/metadata/{ID}?status=deprecated"), b"").0, 200);
     assert_eq!(ask(&who).unwrap_err().kind(), Kind::Refused);
+}
+
+/// Joe has the same names in his certificate as Jane, and another key.
+#[test]
+fn what_another_key_signs_does_not_count_and_locks_nobody_out() {
+    let now = now();
+    let jane = endorser(0);
+    let who = Endorsed { email: JANE, certificate: jane.certificate() };
+    let gone = Manifest { deprecated: Some("forged".to_owned()), ..manifest() };
+    let forged = |created| signed_by(&gone, endorser(1), created, Profile::Stratuslab);
+    let server = Server::start(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let base = Url::parse("http://127.0.0.1:8080").unwrap();
+    let folder = MarketFolder::new(home.path(), &base).unwrap();
+    let http = server.client();
+    let registries: [&dyn Registry; 2] = [&http, &folder];
+    for registry in registries {
+        registry.register(&document(now), now, &QUIET).unwrap();
+        let own = Whose::ask(registry, &entry(now), &who, now, &QUIET).unwrap();
+        assert_eq!(own, Whose::Own(None));
+        registry.register(&forged(now + 1), now, &QUIET).unwrap();
+        let whose = Whose::ask(registry, &entry(now + 1), &who, now, &QUIET).unwrap();
+        let Whose::Others { certificate, deprecates: true } = &whose else { panic!("{whose:?}") };
+        let (control, events) = watched(None);
+        whose.must_offer(registry, &entry(now + 1), &control).unwrap();
+        let warned = warnings(&events).join("");
+        for words in ["another key", "takes the image back", certificate, &date::text(now + 1)] {
+            assert!(warned.contains(words), "{words}: {warned}");
+        }
+        let error = whose.clock_is_behind(registry, &entry(now + 1), now);
+        assert_eq!((error.kind(), error.code()), (Kind::Refused, "clock-behind"));
+        assert!(error.message().contains(certificate), "{error}");
+        assert!(error.advice().unwrap().contains("those who run"), "{error}");
+    }
+    let ask = |registry| to_deprecate(registry, ID, &who, "a hole", now, &QUIET);
+    // A marketplace tells of the newest entry only: what Jane registers now is that again.
+    let error = ask(&http).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (Kind::Refused, "entry-deprecate"));
+    assert!(error.advice().unwrap().contains("publish the image again"), "{error}");
+    http.register(&document(now + 2), now, &QUIET).unwrap();
+    for registry in registries {
+        let read = Manifest::from_xml(ask(registry).unwrap().as_bytes()).unwrap();
+        let expected = Manifest { deprecated: Some("a hole".to_owned()), ..manifest() };
+        assert_eq!(Manifest { endorsement: None, ..read }, expected);
+    }
+}
+
+/// Servers take all of these, and show the image to nobody any more.
+#[test]
+fn what_takes_an_image_back_or_may_do_so_is_not_passed_over() {
+    let now = now();
+    let who = Endorsed { email: JANE, certificate: endorser(0).certificate() };
+    let home = tempfile::tempdir().unwrap();
+    let base = Url::parse("http://127.0.0.1:8080").unwrap();
+    let folder = MarketFolder::new(home.path(), &base).unwrap();
+    let place = home.path().join("metadata").join(ID).join(JANE);
+    std::fs::create_dir_all(&place).unwrap();
+    let code = |document: &[u8]| {
+        std::fs::write(place.join(date::text(now) + ".xml"), document).unwrap();
+        let whose = Whose::ask(&folder, &entry(now), &who, now, &QUIET).unwrap();
+        let error = whose.must_offer(&folder, &entry(now), &QUIET).err()?;
+        assert_eq!(error.kind(), Kind::Refused);
+        assert!(error.advice().unwrap().contains("--reinstate"), "{error}");
+        Some(error.code())
+    };
+    let signed = |more: &str| {
+        let os = "<slterms:os>";
+        let unsigned = manifest().to_xml().unwrap().replacen(os, &format!("{more}{os}"), 1);
+        let created = date::text(now);
+        let options =
+            Options { profile: Profile::Stratuslab, sha256_digest: false, created, email: None };
+        sign(&unsigned, endorser(0), &options).unwrap().into_bytes()
+    };
+    let back = "<slterms:deprecated>a hole</slterms:deprecated>";
+    let port = "<slterms:inbound-port>22,80</slterms:inbound-port>";
+    assert_eq!(code(&signed("")), None);
+    assert_eq!(code(&signed(port)), None);
+    for more in ["<slterms:deprecated/>", back, &format!("{port}{back}")] {
+        assert_eq!(code(&signed(more)), Some("image-deprecated"), "{more}");
+    }
+    let altered = String::from_utf8(signed(back)).unwrap().replace("debian", "devian");
+    for document in [&b"<a/>"[..], b"", altered.as_bytes(), &document(now + 1)] {
+        assert_eq!(code(document), Some("newest-unknown"));
+    }
+    std::fs::remove_file(place.join(date::text(now) + ".xml")).unwrap();
+    let whose = Whose::ask(&folder, &entry(now), &who, now, &QUIET).unwrap();
+    let error = whose.must_offer(&folder, &entry(now), &QUIET).unwrap_err();
+    assert_eq!(error.code(), "newest-unknown");
 }
 
 /// Both answer 404; only one of them in the marketplace's words.

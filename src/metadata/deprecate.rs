@@ -1,7 +1,7 @@
 //! Taking an entry back. A server has no other way than a newer entry that says so.
 
 use super::manifest::Manifest;
-use super::vocabulary::{RDF, SLTERMS, is};
+use super::vocabulary::{RDF, SLTERMS, is, plain, text};
 use super::write::escaped;
 use super::xml;
 use crate::error::{Error, Kind, Result};
@@ -16,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 pub fn deprecate(document: &[u8], reason: &str) -> Result<String> {
     if reason.trim().is_empty() {
         let message = "the reason of the deprecation is empty";
-        return Err(Error::new(Kind::Refused, "manifest-value", message));
+        return Err(Error::new(Kind::Refused, "manifest-value", message)
+            .remedy("say why the image must not be used any more"));
     }
     let reason = escaped("slterms:deprecated", reason)?;
     let element = format!("<deprecated xmlns=\"{SLTERMS}\">{reason}</deprecated>");
@@ -36,6 +37,23 @@ pub fn deprecate(document: &[u8], reason: &str) -> Result<String> {
     let range = old.map_or(end..end, |old| old.range());
     let line = if old.is_some() { element } else { format!("  {element}\n  ") };
     Ok(format!("{}{line}{}", &text[..range.start], &text[range.end..]))
+}
+
+/// The longest reason that is told, in characters.
+const LONGEST_REASON: usize = 300;
+
+/// Why a document takes its image back, on one line; none if it does not. For servers it is enough
+/// that the element is there, whatever else is wrong with the document.
+///
+/// # Errors
+/// Those of [`xml::parse`].
+pub fn taken_back(document: &[u8]) -> Result<Option<String>> {
+    let parsed = xml::parse(document)?;
+    let reason = parsed.descendants().find(|node| is(*node, SLTERMS, "deprecated")).map(text);
+    Ok(reason.map(|reason| match reason.trim() {
+        "" => "(no reason is given)".to_owned(),
+        reason => plain(&reason.chars().take(LONGEST_REASON).collect::<String>()),
+    }))
 }
 
 #[cfg(test)]
@@ -77,5 +95,20 @@ mod tests {
         assert_eq!(code(&document(), " "), "manifest-value");
         assert_eq!(code(&document(), "\u{7}"), "manifest-character");
         assert_eq!(code("<rdf/>", "old"), "manifest-form");
+    }
+    /// Also where this program's own reader gives up.
+    #[test]
+    fn what_takes_an_image_back_is_seen_by_its_element_alone() {
+        let with = |element: &str| {
+            let port = "<slterms:inbound-port>22,80</slterms:inbound-port>";
+            let both = format!("{port}{element}<slterms:os>");
+            taken_back(document().replacen("<slterms:os>", &both, 1).as_bytes()).unwrap()
+        };
+        assert_eq!(with(""), None);
+        assert_eq!(with("<slterms:deprecated/>").unwrap(), "(no reason is given)");
+        assert_eq!(with("<slterms:deprecated>a<!-- -->b</slterms:deprecated>").unwrap(), "ab");
+        let long =
+            format!("<slterms:deprecated>\n\u{202e}{}</slterms:deprecated>", "x".repeat(999));
+        assert_eq!(with(&long).unwrap(), format!("\\u{{202e}}{}", "x".repeat(299)));
     }
 }

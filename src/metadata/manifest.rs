@@ -161,9 +161,13 @@ impl Manifest {
         match first {
             None => remarks.push("there is no location: nobody can fetch the image".into()),
             Some(first) if is_http(first) && self.compression.as_deref() == Some("gz") => {
-                if !first.ends_with(".gz") {
+                // What is after a question mark may be a secret.
+                let (path, more) = first.split_at(first.find(['?', '#']).unwrap_or(first.len()));
+                if !more.is_empty() || !path.ends_with(".gz") {
                     remarks.push(format!(
-                        "{first} does not end in .gz: StratusLab's storage would not unpack it"
+                        "the location {path:.200}{} does not end in .gz: StratusLab's storage would \
+                         not unpack it",
+                        if more.is_empty() { "" } else { "…" }
                     ));
                 }
             }
@@ -271,7 +275,8 @@ mod tests {
         manifest.disks_bus.push("sata".into());
         assert_eq!(text(&manifest), "the disk bus sata is written as scsi, which StratusLab knows");
         manifest.disks_bus.clear();
-        manifest.locations[1].push_str("?x=1");
-        assert!(text(&manifest).contains("does not end in .gz"));
+        manifest.locations[1].push_str("?token=sesame.gz");
+        assert!(text(&manifest).contains("https://h/x.gz… does not end in .gz"));
+        assert!(!text(&manifest).contains("sesame"));
     }
 }

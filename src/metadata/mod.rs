@@ -27,6 +27,6 @@ mod write;
 pub mod xml;
 
 pub use datatypes::{is_absolute_uri, is_email};
-pub use deprecate::deprecate;
+pub use deprecate::{deprecate, taken_back};
 pub use manifest::{EditFact, Endorsement, FileFacts, Manifest};
 pub use vocabulary::{BASE, DCTERMS, DSIG, OWN, RDF, SLREQ, SLTERMS};

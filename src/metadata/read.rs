@@ -91,20 +91,24 @@ fn description<'a, 'input>(root: Node<'a, 'input>) -> Result<Node<'a, 'input>> {
     }
 }
 
+const CORRECT: &str = "correct it and sign it again, or get the manifest from its origin again; \
+                       stratus-publish metadata build makes a new one of an image and its record";
+
 fn missing(element: &str) -> Error {
     Error::new(Kind::Damaged, "manifest-missing", format!("the manifest has no {element}"))
+        .remedy(CORRECT)
 }
 
 fn wrong(element: &str, value: &str, what: &str) -> Error {
     let message = format!("{element} is {}, not {what}", quoted(value));
-    Error::new(Kind::Damaged, "manifest-value", message)
+    Error::new(Kind::Damaged, "manifest-value", message).remedy(CORRECT)
 }
 
 /// The text of an element, unless it is empty.
 fn value(node: Node) -> Result<Option<String>> {
     if node.has_children() && node.children().any(|child| child.is_element()) {
         let message = format!("{} has elements in it, not a text", name_of(node));
-        return Err(Error::new(Kind::Damaged, "manifest-value", message));
+        return Err(Error::new(Kind::Damaged, "manifest-value", message).remedy(CORRECT));
     }
     Ok(Some(text(node)).filter(|text| !text.is_empty()))
 }
@@ -136,7 +140,7 @@ impl<'a, 'input> Elements<'a, 'input> {
         let first = found.next();
         if found.next().is_some() {
             let message = format!("the manifest has {} twice", qualified(Some(namespace), name));
-            return Err(Error::new(Kind::Damaged, "manifest-twice", message));
+            return Err(Error::new(Kind::Damaged, "manifest-twice", message).remedy(CORRECT));
         }
         Ok(first)
     }
@@ -191,7 +195,7 @@ impl<'a, 'input> Elements<'a, 'input> {
             let hex = digest(&named, &hex, checksum_name(algorithm).1)?;
             if sums.insert(algorithm, hex).is_some() {
                 let message = format!("the manifest has two {named} checksums");
-                return Err(Error::new(Kind::Damaged, "manifest-twice", message));
+                return Err(Error::new(Kind::Damaged, "manifest-twice", message).remedy(CORRECT));
             }
         }
         Ok(sums)

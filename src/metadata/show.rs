@@ -25,7 +25,8 @@ impl Manifest {
         lines.known("description", &self.description);
         lines.known("deprecated", &self.deprecated);
         let endorsement = self.endorsement.as_ref();
-        lines.known("endorsed by", &endorsement.map(|e| format!("{} ({})", e.email, e.subject)));
+        let by = endorsement.map(|e| format!("{} ({}); not checked", e.email, e.subject));
+        lines.known("endorsed by", &by);
         lines.known("endorsed at", &endorsement.map(|e| e.created.clone()));
         lines.known("valid until", &self.valid);
         lines.known("created", &self.created);
@@ -36,7 +37,7 @@ impl Manifest {
         lines.known("tag", &self.alternative);
         let system = [&self.os, &self.os_version, &self.os_arch];
         let system: Vec<&str> = system.iter().filter_map(|part| part.as_deref()).collect();
-        lines.add("system", system.join(" "));
+        lines.known("system", &Some(system.join(" ")));
         lines.known("version", &self.version);
         lines.known("serial number", &self.serial_number);
         lines.add("size", format!("{} bytes", self.bytes));
@@ -134,7 +135,7 @@ mod tests {
         let expected = [
             "identifier: AAAAAAAAAAAAAAAAAAAAAAAAAAA",
             "title: A\\u{1b}[31m red\\r\\ntitle \\u{202e}",
-            "endorsed by: jane@example.org (CN=Jane)",
+            "endorsed by: jane@example.org (CN=Jane); not checked",
             "endorsed at: 2026-11-23T14:00:00Z",
             "type: base",
             "system: debian x86_64",
@@ -145,5 +146,7 @@ mod tests {
             "edit: e: did /p",
         ];
         assert_eq!(manifest().lines(), expected);
+        let unknown = Manifest { os: None, os_arch: None, ..manifest() };
+        assert!(!unknown.lines().iter().any(|line| line.starts_with("system")));
     }
 }

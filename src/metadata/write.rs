@@ -199,6 +199,7 @@ pub(super) fn checksum_name(algorithm: Algorithm) -> (&'static str, usize) {
 fn not(element: &str, value: &str, what: &str) -> Error {
     let message = format!("{element} is {}, not {what}", quoted(value));
     Error::new(Kind::Refused, "manifest-value", message)
+        .remedy("correct what is said of the image: see stratus-publish --help")
 }
 
 fn digest(name: &str, hex: &str, digits: usize) -> Result<()> {

@@ -105,28 +105,26 @@ impl Registry for MarketFolder {
         self.entries.identity()
     }
 
-    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
+    fn entries(&self, identifier: &str, email: &str, control: &Control) -> Result<Vec<Newest>> {
         control.go_on("stopped before looking for the newest entry")?;
         check_key(identifier, email)?;
         let folder = self.root.join("metadata").join(identifier).join(email);
         let cannot = |e| Error::io("market-read", "cannot read the market's entries", &folder, e);
         let files = match fs::read_dir(&folder) {
             Ok(files) => files,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(cannot(e)),
         };
-        let mut newest: Option<String> = None;
+        let mut entries = Vec::new();
         for file in files {
             let name = file.map_err(cannot)?.file_name();
             let created = name.to_str().and_then(|name| name.strip_suffix(".xml"));
-            let Some(created) = created.filter(|created| date::epoch(created).is_ok()) else {
-                continue;
-            };
-            if newest.as_deref().is_none_or(|newest| created > newest) {
-                newest = Some(created.to_owned());
+            if let Some(created) = created.filter(|created| date::epoch(created).is_ok()) {
+                entries.push(Newest { created: created.to_owned() });
             }
         }
-        Ok(newest.map(|created| Newest { created }))
+        entries.sort_by(|a, b| b.created.cmp(&a.created));
+        Ok(entries)
     }
 
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {

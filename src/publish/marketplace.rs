@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::Url;
 
-use super::http::{Backoff, Body, Client, Reply, Request, shown, temporary};
+use super::http::{Backoff, Body, Client, Reply, Request, Retries, Transport, shown, temporary};
 use super::registry::{Entry, Newest, Registered, Registry, Signed, check_key, must_be_valid};
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
@@ -41,6 +41,8 @@ pub struct Marketplace {
 enum There {
     Nothing,
     Same,
+    /// Another document that the endorser's key has signed in the same second.
+    Rival,
     Other(String),
 }
 
@@ -93,6 +95,12 @@ impl Marketplace {
         let Some(document) = self.fetch(&sent.entry, control)? else { return Ok(There::Nothing) };
         Ok(match Signed::read(&document, now) {
             Ok(found) if found.is(sent) => There::Same,
+            Ok(found)
+                if found.entry == sent.entry
+                    && found.verified.certificate.der() == sent.verified.certificate.der() =>
+            {
+                There::Rival
+            }
             Ok(_) => There::Other("it is another one".to_owned()),
             // What is wrong with it may be in it, and long.
             Err(error) => There::Other(
@@ -102,6 +110,23 @@ impl Marketplace {
                 },
             ),
         })
+    }
+
+    /// The same after the server said that it has the entry: one that copies its entries to others
+    /// may need some seconds.
+    fn there_soon(&self, sent: &Signed, now: u64, control: &Control) -> Result<There> {
+        let transport = self.client.transport();
+        let mut backoff =
+            Backoff::new(&Transport { retries: Retries::Times(3), ..transport.clone() });
+        loop {
+            let there = self.there(sent, now, control)?;
+            let why = "the marketplace has taken the entry, and does not show it yet";
+            if !matches!(there, There::Nothing)
+                || !backoff.again(why, Some(transport.backoff), control)?
+            {
+                return Ok(there);
+            }
+        }
     }
 
     /// Takes what the server answered to an upload. An error that [`is_open`] leaves open whether
@@ -123,7 +148,7 @@ impl Marketplace {
                     sent.entry.email()
                 ),
             }),
-            200..=299 => match self.there(sent, now, control)? {
+            200..=299 => match self.there_soon(sent, now, control)? {
                 There::Same => {
                     self.look_at_location(reply, &url, control);
                     Ok(Registered::Created { url: url.into() })
@@ -136,6 +161,7 @@ impl Marketplace {
                     Err(Error::new(Kind::Protocol, PROMISE, message)
                         .remedy("tell those who run it that it does not keep what it takes"))
                 }
+                There::Rival => Err(sent.not_newer(sent.entry.created())),
                 There::Other(what) => Err(other(&url, &what)),
             },
             400 | 409 | 422 => {
@@ -189,7 +215,7 @@ impl Registry for Marketplace {
         self.endpoint.to_string()
     }
 
-    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
+    fn entries(&self, identifier: &str, email: &str, control: &Control) -> Result<Vec<Newest>> {
         check_key(identifier, email)?;
         let mut url = self.url(&[identifier, email])?;
         // A status that the server does not know filters nothing: deprecated and expired entries
@@ -200,9 +226,9 @@ impl Registry for Marketplace {
         skew::refuse_ahead(&reply, now)?;
         if reply.status != 200 {
             self.look_at_refusal(&reply, control);
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        list::newest(&reply.body, identifier, email)
+        list::newest_first(&reply.body, identifier, email)
     }
 
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {
@@ -220,6 +246,7 @@ impl Registry for Marketplace {
         match self.there(&sent, now, control)? {
             There::Same => return Ok(Registered::Already { url: entry_url.into() }),
             There::Nothing => {}
+            There::Rival => return Err(sent.not_newer(sent.entry.created())),
             There::Other(what) => return Err(other(&entry_url, &what)),
         }
         let newest = self.newest(sent.entry.identifier(), sent.entry.email(), control)?;
@@ -250,6 +277,7 @@ impl Registry for Marketplace {
             };
             match self.there(&sent, now, control)? {
                 There::Same => return Ok(Registered::Created { url: entry_url.into() }),
+                There::Rival => return Err(sent.not_newer(sent.entry.created())),
                 There::Other(what) => return Err(other(&entry_url, &what)),
                 There::Nothing => {}
             }
@@ -276,8 +304,10 @@ const PROMISE: &str = "marketplace-promise";
 /// The server has something else where the entry has to be.
 fn other(url: &Url, what: &str) -> Error {
     let message = format!("the entry at {url} is not the one that was signed: {what}");
-    Error::new(Kind::Mismatch, "marketplace-other", message)
-        .remedy("sign and register again; tell those who run the marketplace if it remains")
+    Error::new(Kind::Mismatch, "marketplace-other", message).remedy(
+        "sign and register again, with --restart if an earlier signature is remembered; tell \
+             those who run the marketplace if it remains",
+    )
 }
 
 /// Reads the address of a marketplace: a URL, or a bare host, which is asked by https. Slashes that

@@ -28,5 +28,6 @@ pub(crate) mod name;
 pub mod registry;
 pub mod scheme;
 mod target;
+pub mod whose;
 
 pub use target::{Content, Found, How, Object, Session, Stored, Target, Verify};

@@ -5,6 +5,7 @@
 //! and the second in which it was endorsed; nobody can change or remove one, only add a newer one.
 
 use crate::control::Control;
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::certificate::Certificate;
 use crate::metadata::signature::{Verified, verify};
@@ -108,12 +109,17 @@ impl Signed {
         if self.entry.created > newest.created {
             return Ok(());
         }
+        Err(self.not_newer(&newest.created))
+    }
+
+    /// The error of an entry that is not later than the one of `other`: it has to be signed again.
+    pub fn not_newer(&self, other: &str) -> Error {
         let message = format!(
-            "this entry is of {}, and there is one of {} already for the same image and endorser",
-            self.entry.created, newest.created
+            "this entry is of {}, and there is one of {other} already for the same image and endorser",
+            self.entry.created
         );
-        Err(Error::new(Kind::Refused, "entry-not-newer", message)
-            .remedy("check the clock of this machine, then sign and register again"))
+        Error::new(Kind::Refused, NOT_NEWER, message)
+            .remedy("check the clock of this machine, then sign and register again")
     }
 }
 
@@ -147,7 +153,7 @@ pub fn must_be_valid(document: &[u8], now: u64) -> Result<()> {
     .remedy("stratus-publish metadata validate says more; build the manifest anew"))
 }
 
-/// The newest entry of an image and an endorser.
+/// An entry of an image and an endorser; mostly it is about the newest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Newest {
     /// When it was endorsed. As the registry says: nothing is verified.
@@ -180,11 +186,20 @@ pub trait Registry: Send + Sync {
     /// The place in words and in the journal, without credentials.
     fn identity(&self) -> String;
 
-    /// The newest entry of an image and an endorser, also a deprecated or expired one.
+    /// The entries of an image and an endorser that the registry tells of, the newest first, also
+    /// deprecated or expired ones. Marketplaces tell of the newest one only.
     ///
     /// # Errors
     /// `Damaged` for a key that is none; those of the transport.
-    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>>;
+    fn entries(&self, identifier: &str, email: &str, control: &Control) -> Result<Vec<Newest>>;
+
+    /// The first of [`Registry::entries`].
+    ///
+    /// # Errors
+    /// As there.
+    fn newest(&self, identifier: &str, email: &str, control: &Control) -> Result<Option<Newest>> {
+        Ok(self.entries(identifier, email, control)?.into_iter().next())
+    }
 
     /// What [`Registry::register`] would do, a line each. Asks nobody.
     fn plan(&self, identifier: &str, email: &str) -> Vec<String>;
@@ -205,11 +220,15 @@ pub trait Registry: Send + Sync {
     fn fetch(&self, entry: &Entry, control: &Control) -> Result<Option<Vec<u8>>>;
 }
 
-/// The document that deprecates the newest entry of an image, to be signed by the same endorser.
-/// It is made of what was signed, and everything else of it stays.
+/// How many entries are looked at for one of the endorser's own.
+const MOST_LOOKED_AT: usize = 16;
+
+/// The document that deprecates the newest entry of an image that the endorser's key has signed, to
+/// be signed by it again. It is made of what was signed, and everything else of it stays. Newer ones
+/// that others have signed in the endorser's name do not count.
 ///
 /// # Errors
-/// `Missing` if there is no entry, `Refused` if it was signed with another key, or is not
+/// `Missing` if there is no entry, `Refused` if none was signed with this key, or the newest is not
 /// what it says it is, and as [`DEPRECATED`] if it is deprecated already for this reason; those of [`deprecate`].
 pub fn to_deprecate(
     registry: &dyn Registry,
@@ -219,36 +238,60 @@ pub fn to_deprecate(
     now: u64,
     control: &Control,
 ) -> Result<String> {
-    let missing = || {
+    let mut why = None;
+    let entries = registry.entries(identifier, endorser.email, control)?;
+    for (newer, newest) in entries.iter().take(MOST_LOOKED_AT).enumerate() {
+        let entry = Entry::new(identifier, endorser.email, &newest.created)?;
+        let Some(document) = registry.fetch(&entry, control)? else { continue };
+        let signed = match own(&document, &entry, endorser, now) {
+            Ok(signed) => signed,
+            Err(error) => {
+                why = why.or(Some(error));
+                continue;
+            }
+        };
+        if newer == 0 && signed.manifest.deprecated.as_deref() == Some(reason) {
+            let message = format!("the entry of {} says the same already", entry.created());
+            return Err(Error::new(Kind::Refused, DEPRECATED, message));
+        }
+        return deprecate(&signed.verified.octets, reason);
+    }
+    Err(why.unwrap_or_else(|| {
         let message =
             format!("{} has no entry {identifier} of {}", registry.identity(), endorser.email);
         Error::new(Kind::Missing, "entry-missing", message)
             .remedy("check the identifier, the marketplace and the endorser's certificate")
-    };
-    let newest = registry.newest(identifier, endorser.email, control)?.ok_or_else(missing)?;
-    let entry = Entry::new(identifier, endorser.email, &newest.created)?;
-    let document = registry.fetch(&entry, control)?.ok_or_else(missing)?;
-    let signed = Signed::read(&document, now).map_err(|e| e.within("the newest entry"))?;
+    }))
+}
+
+/// Reads an entry that has to be the endorser's. Anybody can make a certificate with any name in it.
+/// What is signed again has to be one's own.
+fn own(document: &[u8], entry: &Entry, endorser: &Endorsed, now: u64) -> Result<Signed> {
+    let signed = Signed::read(document, now).map_err(|e| e.within("the newest entry"))?;
     let refuse = |what: &str| Error::new(Kind::Refused, "entry-deprecate", what.to_owned());
-    if signed.entry != entry {
-        return Err(refuse("the registry gives another entry than the one that was asked for"));
+    if signed.entry != *entry {
+        return Err(refuse("the registry gives another entry than the one that was asked for")
+            .remedy("tell those who run the marketplace"));
     }
-    // Anybody can make a certificate with any name in it. What is signed again has to be one's own.
-    if signed.verified.certificate.key() != endorser.certificate.key() {
+    let certificate = &signed.verified.certificate;
+    if certificate.key() != endorser.certificate.key() {
         let message = format!(
-            "the newest entry was signed with another key than the endorser's, in the name of {:.300}",
-            signed.verified.subject
+            "the newest entry, of {}, was signed with another key than the endorser's, in the name \
+             of {:.300} (sha256 of the certificate: {}), and no other entry is told",
+            entry.created(),
+            signed.verified.subject,
+            digest::sha256(certificate.der())
         );
         return Err(refuse(&message).remedy(
-            "use the key that signed it; if nobody of yours did, tell those who run the marketplace",
+            "use the key that signed it; if it is none of yours, tell those who run the \
+             marketplace, publish the image again with your own, and deprecate that entry",
         ));
     }
-    if signed.manifest.deprecated.as_deref() == Some(reason) {
-        let message = format!("the entry of {} says the same already", entry.created());
-        return Err(Error::new(Kind::Refused, DEPRECATED, message));
-    }
-    deprecate(&signed.verified.octets, reason)
+    Ok(signed)
 }
+
+/// The code of an error: an entry is not later than another one.
+pub const NOT_NEWER: &str = "entry-not-newer";
 
 /// The code of an error: the newest entry is deprecated already, for the same reason.
 pub const DEPRECATED: &str = "entry-deprecated";

@@ -82,6 +82,7 @@ p12 accents-legacy -legacy -passout pass:pässwörd€
 p12 rc2-128 -legacy -keypbe PBE-SHA1-RC2-128 -certpbe PBE-SHA1-RC2-128 -passout pass:secret
 p12 2des -legacy -keypbe PBE-SHA1-2DES -certpbe PBE-SHA1-2DES -passout pass:secret
 p12 rc4 -legacy -keypbe PBE-SHA1-RC4-128 -certpbe PBE-SHA1-RC4-128 -passout pass:secret
+p12 camellia -keypbe CAMELLIA-128-CBC -certpbe CAMELLIA-128-CBC -passout pass:secret
 openssl pkcs12 -export -nokeys -in jane.pem -passout pass:secret -out no-key.p12
 openssl req -x509 -key ec.pem -days 36500 -subj "$jane" -out "$work/ec.crt"
 openssl pkcs12 -export -inkey ec.pem -in "$work/ec.crt" -passout pass:secret -out ec.p12

@@ -30,6 +30,19 @@ pub const FLAWS: &[(&str, &str, &str)] = &[
     (" rdf:about=", " xml:lang=\"en\" rdf:about=", "schema"),
     (" rdf:about=", " slterms:os=\"x\" rdf:about=", "schema"),
     ("<dcterms:title>", "text<dcterms:title>", "schema (rdf)"),
+    (" rdf:about=", " about=\"#x\" rdf:about=", "schema rdf"),
+    (" rdf:about=", " rdf:bagID=\"x\" rdf:about=", "schema rdf"),
+    (" rdf:about=", " rdf:Description=\"x\" rdf:about=", "schema rdf"),
+    // What RDF says of a property.
+    ("<dcterms:title>", "<dcterms:title rdf:bagID=\"x\">", "schema rdf"),
+    ("<dcterms:title>", "<dcterms:title rdf:type=\"urn:x\">", "schema rdf"),
+    ("<dcterms:title>Title<", "<dcterms:title rdf:type=\"urn:x\"><", "schema"),
+    // CDATA is text like other text.
+    ("<dcterms:title>Title", "<dcterms:title><![CDATA[a&]]>b", ""),
+    ("<dcterms:title>Title", "<dcterms:title>a<![CDATA[<b>]]>", ""),
+    ("<dcterms:title>Title", "<dcterms:title><![CDATA[a]]]]><![CDATA[>b]]>", ""),
+    ("<dcterms:title>Title", "<dcterms:title>&amp;<![CDATA[&]]><!-- <![CDATA[ -->&lt;", ""),
+    ("identifier>B8fHx", "identifier><![CDATA[B8f]]>Hx", ""),
     // The identifier.
     (
         "<dcterms:identifier>B8fHx8fHx8fHx8fHx8fHx8fHx8f</dcterms:identifier>",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stratus::metadata::keys::Endorser;
+use stratus::metadata::keys::{Endorser, generate};
 use stratus::metadata::signature::{Options, Profile, sign};
 use stratus::metadata::{Manifest, date};
 
@@ -184,6 +184,41 @@ fn an_image_that_was_taken_back_is_offered_again_only_if_that_is_said() {
     assert_eq!(market.entries().len(), 3);
 }
 
+/// Whoever has a key can write any name into its certificate.
+#[test]
+fn a_forged_entry_locks_its_victim_not_out() {
+    let (case, market) = (Case::new(), Market::start(&[]));
+    let publish = |more: &[&str]| case.publish("a", &market.url(), more);
+    let first = good(publish(&[]));
+    let manifest = &first["published"]["manifest"];
+    let (identifier, email) =
+        (manifest["identifier"].as_str().unwrap(), manifest["endorser"].as_str().unwrap());
+    let marketplace = format!("--marketplace={}", market.url());
+    let deprecate = |reason: &str, key: &[&str]| {
+        let words = ["deprecate", identifier, "--json", "--reason", reason, &marketplace];
+        case.user.program(words).args(key).output().unwrap()
+    };
+    let jane = ["--p12-cert", "jane.p12", "--password-file", "password"];
+    let stated = Manifest::from_xml(&fs::read(case.user.path("a.xml")).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let forger = generate("Jane Tester", email, 30, 2048, now).unwrap();
+    let created = date::text(now + 1);
+    let options =
+        Options { profile: Profile::Stratuslab, sha256_digest: false, created, email: None };
+    let back = Manifest { deprecated: Some("forged".to_owned()), ..stated };
+    let forged = sign(&back.to_xml().unwrap(), &forger, &options).unwrap();
+    assert_eq!(market.ask("POST", "/metadata", forged.as_bytes()).0, 201);
+
+    let said = bad(deprecate("a hole", &jane), 65);
+    assert!(said.contains("another key"), "{said}");
+    let output = publish(&[]);
+    let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(warned.contains("another key") && warned.contains("does not count"), "{warned}");
+    assert_eq!(good(output)["published"]["entry"]["already"], false);
+    good(deprecate("a hole", &jane));
+    assert!(bad(publish(&[]), 65).contains("takes this image back: a hole"));
+}
+
 #[test]
 fn a_location_that_others_cannot_reach_is_not_registered_elsewhere() {
     let (case, market) = (Case::new(), Market::start(&[]));
@@ -197,7 +232,7 @@ fn a_location_that_others_cannot_reach_is_not_registered_elsewhere() {
     let at_loopback = format!("{}/a", case.place.url());
     let folder = case.user.path("store");
     let file = format!("file://{}", folder.display());
-    let refused: [(&str, &[&str]); 7] = [
+    let refused: [(&str, &[&str]); 8] = [
         (&at_loopback, &[]),
         (&file, &[]),
         (folder.to_str().unwrap(), &[]),
@@ -205,6 +240,7 @@ fn a_location_that_others_cannot_reach_is_not_registered_elsewhere() {
         (&at_loopback, &["--location", "http://localhost/a.img.gz"]),
         (&at_loopback, &["--location", "http://[::1]/a.img.gz"]),
         (&at_loopback, &["--location", "http://user:pw-9Z@images.example/a.img.gz"]),
+        (&at_loopback, &["--location", "pdisk:https://user:pw-9Z@images.example:8445/x"]),
     ];
     for (repository, more) in refused {
         let said = bad(publish(repository, more), 65);

@@ -28,12 +28,16 @@ pub(super) fn run(args: &Keygen, site: &Site, control: &Control, talk: Talk) -> 
         return Err(exists());
     }
     let pem = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pem"));
-    let password = if pem { None } else { Some(password(args, site, &path, control)?) };
+    let password = match pem {
+        true => secret::given(&args.password, site, control)?.map(not_empty).transpose()?,
+        false => Some(password(args, site, &path, control)?),
+    };
     let endorser =
         keys::generate(&args.name, &args.email, args.days, keys::DEFAULT_BITS, clock()?)?;
     let bytes = match &password {
+        Some(password) if pem => endorser.to_encrypted_pem(password)?.into_bytes(),
         Some(password) => endorser.to_p12(password)?,
-        None => endorser.to_pem()?.as_bytes().to_vec(),
+        None => endorser.to_pem()?.into_bytes(),
     };
     if !write_key(&path, &bytes, args.force)? {
         return Err(exists());
@@ -60,7 +64,7 @@ fn password(args: &Keygen, site: &Site, path: &Path, control: &Control) -> Resul
         None => {
             let missing = || {
                 Error::new(Kind::Usage, "key-password-missing", "the new file needs a password")
-                    .remedy("give it with --password-file, --password-command or STRATUS_PASSWORD; a file .pem has none")
+                    .remedy("give it with --password-file, --password-command or STRATUS_PASSWORD; a file .pem needs none")
             };
             let first = secret::asked(&format!("New password of {}", path.display()), control)?;
             let first = first.ok_or_else(missing)?;
@@ -71,9 +75,13 @@ fn password(args: &Keygen, site: &Site, path: &Path, control: &Control) -> Resul
             first
         }
     };
+    not_empty(password)
+}
+
+fn not_empty(password: String) -> Result<String> {
     if password.is_empty() {
         return Err(Error::new(Kind::Usage, "key-password-empty", "the password is empty")
-            .remedy("choose one, or name a file .pem, which has none"));
+            .remedy("choose one, or name a file .pem and no password"));
     }
     Ok(password)
 }

@@ -103,6 +103,7 @@ fn written(output: &Path, manifest: &Manifest, talk: Talk) -> Result<u8> {
 }
 
 fn sign(args: &Sign, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
+    let target = args.output.clone().map_or_else(|| in_place(&args.file), Ok)?;
     let text = pipeline::read_manifest(&args.file)?;
     let now = clock()?;
     let signer = signer(&args.signing, site, Need::Marketplace, false, (control, talk))?
@@ -115,10 +116,30 @@ fn sign(args: &Sign, site: &Site, control: &Control, talk: Talk) -> Result<u8> {
     let manifest = Manifest::from_xml(signed.as_bytes()).map_err(|e| e.at(&args.file))?;
     manifest.identifier()?;
     pipeline::tell(&signature::verify(signed.as_bytes(), now)?, control);
-    let own = args.output.is_none();
-    let output = args.output.clone().unwrap_or_else(|| args.file.clone());
-    write(&output, &signed, own, args.force)?;
-    written(&output, &manifest, talk)
+    for stage in validate::validate(signed.as_bytes(), now).stages {
+        if !stage.verdict.passed() {
+            let findings = stage.verdict.findings().join("; ");
+            let name = stage.name;
+            talk.warn(&format!(
+                "the manifest is not valid, and is signed: {name}: {findings:.1000}"
+            ));
+        }
+    }
+    write(&target, &signed, args.output.is_none(), args.force)?;
+    written(args.output.as_ref().unwrap_or(&args.file), &manifest, talk)
+}
+
+/// The file that is replaced by what it says, signed. A link stays one, and what is no file stays
+/// what it is.
+fn in_place(file: &Path) -> Result<PathBuf> {
+    let cannot = |e| Error::io("manifest-read", "cannot read the manifest", file, e);
+    let target = std::fs::canonicalize(file).map_err(cannot)?;
+    if target.metadata().map_err(cannot)?.is_file() {
+        return Ok(target);
+    }
+    Err(Error::new(Kind::CannotCreate, "output-exists", "this is no file that can be replaced")
+        .at(file)
+        .remedy("name the signed manifest with -o"))
 }
 
 fn validate_one(path: &Path, talk: Talk) -> Result<()> {

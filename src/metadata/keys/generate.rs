@@ -37,6 +37,8 @@ const BITS: RangeInclusive<usize> = SOUND_KEY_BITS..=*KEY_BITS.end();
 const DAYS: RangeInclusive<u32> = 1..=36_525;
 /// The longest common name (X.520, ub-common-name).
 const LONGEST_NAME: usize = 64;
+/// The longest e-mail address (RFC 5321, section 4.5.3.1.3); registries take no longer one.
+const LONGEST_EMAIL: usize = 254;
 /// id-at-commonName (RFC 5280, appendix A.1).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
@@ -68,8 +70,11 @@ pub fn generate(name: &str, email: &str, days: u32, bits: usize, now: u64) -> Re
             ),
         );
     }
-    if !is_email(email) {
-        return usage("key-email", format!("{email:?} is not an e-mail address that markets take"));
+    if !is_email(email) || email.len() > LONGEST_EMAIL {
+        return usage(
+            "key-email",
+            format!("{email:.80?} is not an e-mail address that markets take"),
+        );
     }
     if !DAYS.contains(&days) {
         return usage("key-days", format!("a certificate is valid for {DAYS:?} days"));

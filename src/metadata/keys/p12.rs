@@ -8,14 +8,10 @@ use p12_keystore::{
 use pkcs8::EncodePrivateKey;
 use pkcs8::der::{Any, Decode};
 
-use super::{Endorser, bounded, damaged, password_error, pkcs8_key};
+use super::{Endorser, ITERATIONS, bounded, damaged, password_error, pkcs8_key};
 use crate::error::{Error, Kind, Result};
 use crate::metadata::certificate::Certificate;
 use crate::metadata::signature::Warning;
-
-/// How often the password is stirred in a new file: what OWASP's password storage cheat sheet asks
-/// for PBKDF2 with HMAC-SHA-256. OpenSSL writes 2 048, Java 10 000; both read this.
-const ITERATIONS: u32 = 600_000;
 
 /// Turns a file that is not read here into one that is. OpenSSL asks for the passwords.
 const CONVERT: &str = "convert it: openssl pkcs12 -legacy -in OLD.p12 -nodes -out KEY.pem, then \
@@ -23,6 +19,12 @@ const CONVERT: &str = "convert it: openssl pkcs12 -legacy -in OLD.p12 -nodes -ou
 
 pub fn read(bytes: &[u8], password: Option<&str>, alias: Option<&str>) -> Result<Endorser> {
     bounded(bytes)?;
+    if bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        let message = "this is a file in PEM, not a PKCS#12 file";
+        return Err(damaged("p12-damaged", message).remedy(
+            "name it with --key, and the certificate with --cert if it is in another file",
+        ));
+    }
     let archive = Pkcs12Archive::from_pkcs12(bytes, readable(password.unwrap_or_default())?)
         .map_err(|fault| understood(&fault, bytes, password))?;
     let key = chosen(&archive.keys, alias)?;
@@ -118,7 +120,13 @@ fn understood(fault: &Fault, bytes: &[u8], password: Option<&str>) -> Error {
         fault,
         Fault::UnpadError | Fault::Pkcs5Error(_) | Fault::InvalidPrivateKey | Fault::DerError(_)
     );
+    let other_cipher =
+        |e: &pkcs8::der::Error| matches!(e.kind(), pkcs8::der::ErrorKind::OidUnknown { .. });
     match fault {
+        Fault::DerError(e) if other_cipher(e) => unreadable(
+            "p12-cipher",
+            "is protected by a cipher that is not read (Camellia, for example)",
+        ),
         Fault::MacError(_) => password_error(password),
         _ if nonsense && outer(bytes).len() == 2 => password_error(password),
         Fault::UnsupportedEncryptionScheme | Fault::UnsupportedMacAlgorithm => unreadable(

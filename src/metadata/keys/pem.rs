@@ -3,12 +3,14 @@
 
 use base64ct::{Base64, Encoding};
 use pkcs8::der::Decode;
-use pkcs8::pkcs5::pbes2::Kdf;
-use pkcs8::{EncodePrivateKey, EncryptedPrivateKeyInfoRef};
+use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
+use pkcs8::{EncodePrivateKey, EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 
-use super::{Endorser, bounded, damaged, no_password, other_key, password_error, pkcs8_key};
+use super::{
+    Endorser, ITERATIONS, bounded, damaged, no_password, other_key, password_error, pkcs8_key,
+};
 use crate::error::{Error, Kind, Result};
 use crate::metadata::certificate::Certificate;
 
@@ -20,6 +22,14 @@ const MOST_MEMORY: u64 = 1 << 30;
 const CONVERT: &str = "convert it: openssl pkcs8 -topk8 -in OLD.pem -out NEW.pem";
 
 pub fn read(key: &[u8], certificate: &[u8], password: Option<&str>) -> Result<Endorser> {
+    // The outermost sequence of DER.
+    if key.first() == Some(&0x30) {
+        let message = "this is a binary file, not a key in PEM";
+        return Err(damaged("key-missing", message).remedy(
+            "name a PKCS#12 file with --p12-cert; convert a key in DER: openssl pkcs8 -topk8 \
+             -inform DER -in OLD.der -out NEW.pem",
+        ));
+    }
     let keys: Vec<Block> =
         blocks(key)?.into_iter().filter(|block| block.label.ends_with("PRIVATE KEY")).collect();
     let [key] = &keys[..] else {
@@ -36,12 +46,25 @@ pub fn read(key: &[u8], certificate: &[u8], password: Option<&str>) -> Result<En
     Endorser::join(key, certificates)
 }
 
-pub fn write(endorser: &Endorser) -> Result<String> {
-    let key = endorser.key.to_pkcs8_der().map_err(|e| {
+pub fn write(endorser: &Endorser, password: Option<&str>) -> Result<String> {
+    let failed = |e: &dyn std::fmt::Display| {
         Error::new(Kind::Internal, "pem-write", format!("the key cannot be written: {e}"))
-    })?;
-    let certificate = block("CERTIFICATE", endorser.certificate.der());
-    Ok(block("PRIVATE KEY", key.as_bytes()) + &certificate)
+    };
+    let key = endorser.key.to_pkcs8_der().map_err(|e| failed(&e))?;
+    let key = match password {
+        None => block("PRIVATE KEY", key.as_bytes()),
+        Some(password) => {
+            let (mut salt, mut iv) = ([0; 16], [0; 16]);
+            getrandom::fill(&mut salt).map_err(|e| failed(&e))?;
+            getrandom::fill(&mut iv).map_err(|e| failed(&e))?;
+            let way = Parameters::generate_pbkdf2_sha256_aes256cbc(ITERATIONS, &salt, iv);
+            let way = way.map_err(|e| failed(&e))?;
+            let key = PrivateKeyInfoRef::from_der(key.as_bytes()).map_err(|e| failed(&e))?;
+            let key = key.encrypt_with_params(way, password).map_err(|e| failed(&e))?;
+            block("ENCRYPTED PRIVATE KEY", key.as_bytes())
+        }
+    };
+    Ok(key + &block("CERTIFICATE", endorser.certificate.der()))
 }
 
 fn block(label: &str, der: &[u8]) -> String {

@@ -39,6 +39,7 @@ fn files_of_pkcs12_old_and_new_are_read() {
         ("rc2-128", secret, "p12-cipher"),
         ("2des", secret, "p12-cipher"),
         ("rc4", secret, "p12-cipher"),
+        ("camellia", secret, "p12-cipher"),
         ("ec", secret, "key-type"),
         ("no-key", secret, "key-missing"),
         ("openssl", None, "key-password-missing"),
@@ -208,6 +209,15 @@ fn pem_is_read_with_all_that_people_do_to_it() {
 }
 
 #[test]
+fn a_file_of_the_other_kind_is_told_with_its_option() {
+    let jane = file("jane.pem");
+    let error = Endorser::from_p12(&jane, Some("secret"), None).unwrap_err();
+    assert!(error.advice().unwrap().contains("--key"), "{error}");
+    let error = Endorser::from_pem(&file("legacy.p12"), &jane, None).unwrap_err();
+    assert!(error.advice().unwrap().contains("--p12-cert"), "{error}");
+}
+
+#[test]
 fn nothing_shows_the_key() {
     let endorser = Endorser::from_pem(&file("jane.pem"), &file("jane.pem"), None).unwrap();
     let shown = format!("{endorser:?} {endorser:#?}");
@@ -232,7 +242,13 @@ fn a_new_key_comes_back_from_both_kinds_of_file() {
     let from_p12 = Endorser::from_p12(&p12, Some("p4ss w~rd"), Some("endorser")).unwrap();
     let pem = made.to_pem().unwrap();
     let from_pem = Endorser::from_pem(pem.as_bytes(), pem.as_bytes(), None).unwrap();
-    for back in [from_p12, from_pem] {
+    let encrypted = made.to_encrypted_pem("p4ss wörd").unwrap();
+    assert!(encrypted.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"), "{encrypted}");
+    let open = |password| Endorser::from_pem(encrypted.as_bytes(), encrypted.as_bytes(), password);
+    assert_eq!(open(None).unwrap_err().code(), "key-password-missing");
+    assert_eq!(open(Some("p4ss word")).unwrap_err().code(), "key-password-wrong");
+    let from_encrypted = open(Some("p4ss wörd")).unwrap();
+    for back in [from_p12, from_pem, from_encrypted] {
         assert_eq!(back.certificate(), certificate);
         assert!(back.key() == made.key());
     }
@@ -252,7 +268,8 @@ fn what_cannot_be_certified_is_refused() {
     for name in ["", " a", "a ", "a\nb", "a\0", long.as_str()] {
         assert_eq!(code(name, "a@b", 1, 2048), "key-name");
     }
-    for email in ["", "a", "a@", "@b", "a@b@c", "a b@c", "jörg@example.org", "a@b\n"] {
+    let far = format!("a@{}", "b".repeat(253));
+    for email in [&*far, "", "a", "a@", "@b", "a@b@c", "a b@c", "jörg@example.org", "a@b\n"] {
         assert_eq!(code("a", email, 1, 2048), "key-email");
     }
     assert_eq!(code("a", "a@b", 0, 2048), "key-days");

@@ -59,7 +59,7 @@ impl FromStr for Profile {
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = [Profile::Stratuslab, Profile::Modern];
         known.into_iter().find(|profile| profile.name() == name).ok_or_else(|| {
-            let message = format!("unknown signature profile {name:?}");
+            let message = format!("unknown signature profile {name:?}: it is stratuslab or modern");
             Error::new(Kind::Usage, "signature-profile", message)
                 .remedy("use stratuslab (RSA with SHA-1) or modern (RSA with SHA-256)")
         })

@@ -51,6 +51,7 @@ pub struct Structure<'a, 'i> {
 /// `Refused`, with a code for each rule that is broken.
 pub fn read<'a, 'i>(document: &'a Document<'i>) -> Result<Structure<'a, 'i>> {
     let signature = the_signature(document)?;
+    only_absolute_namespaces(document)?;
     let [signed_info, value, key_info] =
         children(signature, ["SignedInfo", "SignatureValue", "KeyInfo"])?;
     let [c14n, method, reference] =
@@ -103,7 +104,8 @@ fn the_signature<'a, 'i>(document: &'a Document<'i>) -> Result<Node<'a, 'i>> {
     // Of any namespace: other readers look for the name alone.
     let mut found = root.descendants().filter(|n| n.tag_name().name() == "Signature");
     let Some(signature) = found.next() else {
-        return Err(refused("signature-missing", "the document is not signed"));
+        return Err(refused("signature-missing", "the document is not signed")
+            .remedy("sign it with stratus-publish metadata sign, or get the signed one"));
     };
     if found.next().is_some() {
         return Err(refused("signature-several", "the document has more than one Signature"));
@@ -114,6 +116,27 @@ fn the_signature<'a, 'i>(document: &'a Document<'i>) -> Result<Node<'a, 'i>> {
         return Err(refused("signature-place", message));
     }
     Ok(signature)
+}
+
+/// A document with a relative name of a namespace has no canonical form (Canonical XML 1.0, section
+/// 1.3), so other verifiers refuse it.
+fn only_absolute_namespaces(document: &Document<'_>) -> Result<()> {
+    let relative = |name: &str| {
+        let scheme = name.split_once(':').map_or("", |(scheme, _)| scheme);
+        let mut letters = scheme.chars();
+        !letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            || !letters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    };
+    let elements = document.descendants().filter(Node::is_element);
+    let mut names = elements.flat_map(|node| node.namespaces()).map(|namespace| namespace.uri());
+    match names.find(|name| !name.is_empty() && relative(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("{} is no absolute name of a namespace", quoted(name));
+            Err(refused("signature-namespace", message)
+                .remedy("write it as a URI with its scheme, and sign it again"))
+        }
+    }
 }
 
 /// The children of an element: these elements and no others, white space aside.

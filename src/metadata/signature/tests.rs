@@ -349,3 +349,17 @@ proptest! {
         let _ = Certificate::from_der(&der);
     }
 }
+
+/// It has no canonical form that all agree on.
+#[test]
+fn a_relative_name_of_a_namespace_is_refused() {
+    for name in ["x", "/x", "../x", "1a:x", "?a:b"] {
+        let unsigned =
+            unsigned().replace("<dcterms:type>", &format!("<dcterms:type xmlns:a=\"{name}\">"));
+        let error = sign(&unsigned, &endorser("jane"), &options(Profile::Modern)).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (Kind::Refused, "signature-namespace"), "{name}");
+    }
+    let none =
+        unsigned().replace("<dcterms:title>", "<dcterms:title xmlns=\"\" xmlns:a=\"urn:x\">");
+    sign(&none, &endorser("jane"), &options(Profile::Modern)).unwrap();
+}

@@ -11,8 +11,9 @@
 //! three stages here come to the same verdicts, but they are stricter in a few things that no
 //! builder is known to write: a document type; attributes of XML Schema instances (`xsi:type`); a
 //! SHA-1 of more than 160 bits; and as RDF text beside elements, two nodes where one belongs,
-//! elements without a namespace, and an empty `xml:lang`. The signature stage is stricter on
-//! purpose: the original accepts forgeries.
+//! elements without a namespace or in that of XML, an `xml:lang`, an `xml:base` or the IRI of a
+//! datatype that is none, and on the root attributes that are nobody's. The signature stage is
+//! stricter on purpose: the original accepts forgeries.
 
 mod constraints;
 mod rdf;

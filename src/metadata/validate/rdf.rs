@@ -30,9 +30,15 @@ const UNQUALIFIED: [&str; 5] = ["about", "ID", "parseType", "resource", "type"];
 fn misplaced(node: Node, role: Role) -> Option<String> {
     let parsed =
         matches!(role, Role::Property) && node.attributes().any(|a| is_rdf(&a, "parseType"));
+    let filled = node.children().any(|child| child.is_element() || child.is_text());
+    let abouts = node.attributes().filter(|attribute| is_rdf(attribute, "about")).count();
     let mut parse_types = 0;
     let mut allowed = |attribute: &Attribute| match role {
-        Role::Node => !["resource", "parseType", "datatype"].iter().any(|no| is_rdf(attribute, no)),
+        Role::Node => {
+            let no = ["resource", "parseType", "datatype", "bagID", "Description"];
+            let twice = is_rdf(attribute, "about") && abouts > 1;
+            !(twice || no.iter().any(|no| is_rdf(attribute, no)))
+        }
         // With a parseType, there is nothing else.
         Role::Property if parsed => {
             let known = attribute.namespace().is_some_and(|namespace| namespace != XML)
@@ -42,7 +48,11 @@ fn misplaced(node: Node, role: Role) -> Option<String> {
                 || is_rdf(attribute, "ID")
                 || (is_rdf(attribute, "parseType") && parse_types == 1)
         }
-        Role::Property => !is_rdf(attribute, "about"),
+        // What is said of a node in the property has no place beside a text.
+        Role::Property => {
+            let beside = is_rdf(attribute, "type") && filled;
+            !(beside || ["about", "bagID"].iter().any(|no| is_rdf(attribute, no)))
+        }
     };
     if let Some(attribute) = node.attributes().find(|attribute| !allowed(attribute)) {
         let name = qualified(attribute.namespace(), attribute.name());
@@ -90,7 +100,23 @@ fn bare(document: &Document) -> String {
         }
     }
     bare.push_str(&text[from..]);
-    bare
+    without_cdata(&bare)
+}
+
+/// The text with references in place of CDATA sections, between which and the text beside them the
+/// parser sees an end. There are no comments any more in which it could look as if one began.
+fn without_cdata(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, section)) = rest.split_once("<![CDATA[") {
+        let (inside, behind) = section.split_once("]]>").unwrap_or((section, ""));
+        plain.push_str(before);
+        let inside = inside.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        plain.push_str(&inside);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// Whether it is this attribute of RDF, with or without its namespace.

@@ -11,7 +11,7 @@ use super::{Announced, Publication, Signer};
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::date;
-use crate::publish::registry::{Entry, Registered};
+use crate::publish::registry::{Entry, NOT_NEWER, Registered};
 use crate::publish::{Content, Found, Object, Stored};
 
 /// A signed manifest and its file.
@@ -48,11 +48,11 @@ impl Run<'_> {
                 Err(error) => error,
             };
             // A signature that something else stands in the way of is of no use any more.
-            if matches!(error.code(), "entry-not-newer" | "marketplace-other") {
+            if matches!(error.code(), NOT_NEWER | "marketplace-other") {
                 self.memory.set_signed(&draft.content, &signed.created, &signed.created)?;
             }
             let Some(registry) = self.publication.registry else { return Err(error) };
-            if tries == 0 || error.code() != "entry-not-newer" {
+            if tries == 0 || error.code() != NOT_NEWER {
                 return Err(error);
             }
             let newest = registry.newest(&signed.identifier, &signed.email, self.control)?;

@@ -15,7 +15,9 @@ use crate::metadata::{Manifest, date, validate};
 use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::publish::locations;
-use crate::publish::registry::{Entry, Registry};
+pub use crate::publish::locations::without_secret;
+use crate::publish::registry::{Endorsed, Entry, Registry};
+use crate::publish::whose::Whose;
 
 /// Seconds that a signature waits to be later than the newest entry: dates have no fractions, and
 /// two entries of one second would be one.
@@ -129,13 +131,14 @@ impl Draft {
         let Some(newest) = newest.filter(|newest| known.as_ref() != Some(&newest.created)) else {
             return Ok(None);
         };
+        let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
+        let certificate = signer.endorser.certificate();
+        let endorser = Endorsed { email: &verified.email, certificate };
+        let whose = Whose::ask(registry, &entry, &endorser, now, control)?;
         if !publication.reinstate {
-            let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
-            not_deprecated(registry, &entry, control)?;
+            whose.must_offer(registry, &entry, control)?;
         }
-        let newest = date::epoch(&newest.created)?;
-        clock_is_not_behind(registry, newest, now)?;
-        Ok(Some(newest))
+        can_be_followed(&entry, &whose, registry, now).map(Some)
     }
 
     /// What has the checksum's name has to be one, of whatever had the image's name before.
@@ -222,47 +225,22 @@ fn content(manifest: &Manifest, signer: &Signer, valid_days: Option<u64>) -> Res
     Ok(sha256(text.as_bytes()))
 }
 
-/// A user or password in a location would be signed and shown to everybody.
+/// When the newest entry was made, if an entry of `now`, or of a few seconds later, is not taken for
+/// older.
 ///
 /// # Errors
-/// `Refused`, without the location.
-pub fn without_secret(location: &str) -> Result<()> {
-    let Ok(url) = url::Url::parse(location) else { return Ok(()) };
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(());
-    }
-    let message = "there is a user or a password in the location, which everybody would see";
-    Err(Error::new(Kind::Refused, "location-refused", message)
-        .remedy("give the URL without them with --location"))
-}
-
-/// The newest entry does not take the image back.
-fn not_deprecated(registry: &dyn Registry, entry: &Entry, control: &Control) -> Result<()> {
-    let document = registry.fetch(entry, control)?;
-    let manifest = document.and_then(|bytes| Manifest::from_xml(&bytes).ok());
-    let Some(reason) = manifest.and_then(|manifest| manifest.deprecated) else { return Ok(()) };
-    let message = format!(
-        "{} has an entry of {} that takes this image back: {reason}",
-        registry.identity(),
-        entry.created()
-    );
-    Err(Error::new(Kind::Refused, "image-deprecated", message)
-        .remedy("publish a better image; --reinstate offers this one again"))
-}
-
-fn clock_is_not_behind(registry: &dyn Registry, newest: u64, now: u64) -> Result<()> {
+/// `Refused`.
+pub fn can_be_followed(
+    entry: &Entry,
+    whose: &Whose,
+    registry: &dyn Registry,
+    now: u64,
+) -> Result<u64> {
+    let newest = date::epoch(entry.created())?;
     if newest <= now.saturating_add(PATIENCE) {
-        return Ok(());
+        return Ok(newest);
     }
-    let message = format!(
-        "{} has an entry of {} already, and this machine's clock says {}: a new one would be taken \
-         for older",
-        registry.identity(),
-        date::text(newest),
-        date::text(now)
-    );
-    Err(Error::new(Kind::Refused, "clock-behind", message)
-        .remedy("set the clock of this machine, or wait until it has passed that time"))
+    Err(whose.clock_is_behind(registry, entry, now))
 }
 
 /// Tells what is not good about the endorser: an expired certificate, say. SHA-1 is not told here: whoever

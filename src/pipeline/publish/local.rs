@@ -78,21 +78,32 @@ pub fn check(path: &Path, of: Option<(&str, &str)>, force: bool, memory: &Memory
 pub fn write(path: &Path, bytes: &[u8], part: &Path) -> Result<()> {
     // An earlier run of ours may have been killed here.
     remove_if_there(part)?;
-    let mut file = create_new(part).map_err(|e| cannot_create(part, e))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(part, path))
-        .map_err(|e| failed("manifest-write", "cannot write the manifest", path, e))?;
-    files::sync_folder(files::folder_of(path))
+    by_way_of(part, path, bytes)
 }
 
-/// Gives `path` these bytes, whole or not at all, by way of `.NAME.part` beside it.
+/// Gives `path` these bytes, whole or not at all, by way of a new file beside it.
 ///
 /// # Errors
 /// `CannotCreate`, `Io`.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(".part");
-    write(path, bytes, &path.with_file_name(name))
+    name.push(format!(".{}.part", std::process::id()));
+    by_way_of(&path.with_file_name(name), path, bytes)
+}
+
+/// The file that is replaced keeps its mode: who could not read it cannot read the new one.
+fn by_way_of(part: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let replaced = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+    let mut file = create_new(part).map_err(|e| cannot_create(part, e))?;
+    let written = replaced
+        .map_or(Ok(()), |meta| file.set_permissions(meta.permissions()))
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(part, path));
+    if let Err(e) = written {
+        let _ = std::fs::remove_file(part);
+        return Err(failed("manifest-write", "cannot write the manifest", path, e));
+    }
+    files::sync_folder(files::folder_of(path))
 }

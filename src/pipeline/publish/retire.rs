@@ -4,8 +4,9 @@ use super::draft;
 use super::{Answer, Signer};
 use crate::control::Control;
 use crate::error::{Kind, Result};
-use crate::metadata::{date, identifier, signature};
-use crate::publish::registry::{Endorsed, Registry, must_be_valid, to_deprecate};
+use crate::metadata::{identifier, signature};
+use crate::publish::registry::{Endorsed, Entry, Registry, must_be_valid, to_deprecate};
+use crate::publish::whose::Whose;
 
 /// A signed document that takes the newest entry back that the signer made of an image, and when it
 /// was signed, in seconds since 1970.
@@ -24,8 +25,14 @@ pub fn retire(
     let email = signer.email()?;
     let endorser = Endorsed { email: &email, certificate: signer.endorser.certificate() };
     let unsigned = to_deprecate(registry, id, &endorser, reason, clock()?, control)?;
-    let newest = registry.newest(id, &email, control)?;
-    let newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
+    let newest = match registry.newest(id, &email, control)? {
+        None => None,
+        Some(newest) => {
+            let (entry, now) = (Entry::new(id, &email, &newest.created)?, clock()?);
+            let whose = Whose::ask(registry, &entry, &endorser, now, control)?;
+            Some(draft::can_be_followed(&entry, &whose, registry, now)?)
+        }
+    };
     let now = draft::later_than(newest, clock, control)?;
     let document = super::sign(&unsigned, signer, now)?;
     must_be_valid(document.as_bytes(), now)?;

@@ -27,6 +27,8 @@ const REDIRECTS: usize = 5;
 const LOGINS: usize = 3;
 /// No file of certificates is longer.
 const MAX_PEM: u64 = 4 << 20;
+/// A shorter password is not looked for in texts that are needed.
+const SHORTEST: usize = 6;
 const USER_AGENT: &str = concat!("stratus-publish/", env!("CARGO_PKG_VERSION"));
 
 /// Sends requests, one after the other or from several threads.
@@ -112,7 +114,10 @@ impl Client {
     /// # Errors
     /// `Protocol`, without the text.
     pub fn refuse_password(&self, url: &Url, text: &[u8]) -> Result<()> {
-        if !self.repeats_password(url, &String::from_utf8_lossy(text)) {
+        // A word like `base` is in any text.
+        let mut secrets = self.secrets(url);
+        secrets.retain(|secret| secret.chars().count() >= SHORTEST);
+        if !repeats(&String::from_utf8_lossy(text), &secrets) {
             return Ok(());
         }
         let message = format!("{}: what comes from there repeats the password", shown(url));

@@ -6,12 +6,12 @@ use crate::error::{Error, Kind, Result};
 use crate::metadata::{DCTERMS, RDF, SLREQ, date, xml};
 use crate::publish::registry::Newest;
 
-/// The newest entry of an image and an endorser in a list. Nothing of it is verified; entries of
-/// others, and those without a proper time, are passed over.
+/// When the entries of an image and an endorser in a list were endorsed, the newest first. Nothing
+/// of it is verified; entries of others, and those without a proper time, are passed over.
 ///
 /// # Errors
 /// `Protocol` if it is no list, or larger than a list may be.
-pub fn newest(document: &[u8], identifier: &str, email: &str) -> Result<Option<Newest>> {
+pub fn newest_first(document: &[u8], identifier: &str, email: &str) -> Result<Vec<Newest>> {
     let document = xml::parse(document).map_err(|e| {
         let error = e.within("the marketplace's list").with_kind(Kind::Protocol);
         error.remedy("check --marketplace: this may not be the address of one")
@@ -23,7 +23,7 @@ pub fn newest(document: &[u8], identifier: &str, email: &str) -> Result<Option<N
         return Err(Error::new(Kind::Protocol, "marketplace-answer", message)
             .remedy("check --marketplace: this may not be the address of one"));
     }
-    let created = document
+    let mut found: Vec<Newest> = document
         .descendants()
         .filter(|node| node.has_tag_name((RDF, "Description")))
         .filter_map(|entry| {
@@ -34,16 +34,22 @@ pub fn newest(document: &[u8], identifier: &str, email: &str) -> Result<Option<N
             text(endorsement, DCTERMS, "created").filter(|_| ours)
         })
         .filter(|created| date::epoch(created).is_ok())
-        .max();
-    Ok(created.map(|created| Newest { created: created.to_owned() }))
+        .map(|created| Newest { created })
+        .collect();
+    found.sort_by(|a, b| b.created.cmp(&a.created));
+    found.dedup();
+    Ok(found)
 }
 
 fn child<'a, 'i>(node: Node<'a, 'i>, namespace: &str, name: &str) -> Option<Node<'a, 'i>> {
     node.children().find(|child| child.has_tag_name((namespace, name)))
 }
 
-fn text<'a>(node: Node<'a, '_>, namespace: &str, name: &str) -> Option<&'a str> {
-    child(node, namespace, name)?.text().map(str::trim)
+/// All text in an element: a comment cuts nothing off, as for the servers.
+fn text(node: Node<'_, '_>, namespace: &str, name: &str) -> Option<String> {
+    let texts = child(node, namespace, name)?.descendants().filter(|node| node.is_text());
+    let all: String = texts.filter_map(|node| node.text()).collect();
+    Some(all.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -64,7 +70,8 @@ mod tests {
 
     fn found(entries: &[String]) -> Option<String> {
         let list = format!("<metadata>{}</metadata>", entries.concat());
-        newest(list.as_bytes(), ID, "jane@example.org").unwrap().map(|newest| newest.created)
+        let found = newest_first(list.as_bytes(), ID, "jane@example.org").unwrap();
+        found.into_iter().next().map(|newest| newest.created)
     }
 
     #[test]
@@ -82,8 +89,12 @@ mod tests {
         ];
         assert_eq!(found(&others), None);
         assert_eq!(found(&[&others[..], &[ours(old)]].concat()).unwrap(), old);
-        let alone = newest(ours(new).as_bytes(), ID, "jane@example.org").unwrap();
-        assert_eq!(alone.unwrap().created, new);
+        let alone = newest_first(ours(new).as_bytes(), ID, "jane@example.org").unwrap();
+        assert_eq!(alone[0].created, new);
+        // A comment does not hide an entry.
+        let cut =
+            ours(new).replace(&format!(">{ID}"), &format!(">{}<!-- -->{}", &ID[..5], &ID[5..]));
+        assert_eq!(found(&[cut]).unwrap(), new);
     }
 
     #[test]
@@ -91,7 +102,7 @@ mod tests {
         let deep = "<a>".repeat(1000) + &"</a>".repeat(1000);
         let doctype = "<!DOCTYPE a [<!ENTITY b 'c'>]><metadata>&b;</metadata>";
         for text in ["", "no", "<metadata>", "{}", &deep, doctype] {
-            let error = newest(text.as_bytes(), ID, "jane@example.org").unwrap_err();
+            let error = newest_first(text.as_bytes(), ID, "jane@example.org").unwrap_err();
             assert_eq!(error.kind(), Kind::Protocol, "{text:.40}");
         }
     }
