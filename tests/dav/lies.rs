@@ -809,6 +809,8 @@ fn nothing_can_be_removed() {
             let target = DavTarget::new(&liar.url("/r/"), &quick()).unwrap().with_pieces(100_000);
             let control = Control::default();
             target.store(&sample.object(), KEEP, &mut Kept::default(), &control).unwrap();
+            // What is not there need not be removed.
+            target.discard(&sample.object(), &Kept::default(), &control).unwrap();
             let there = liar.store.lock().unwrap().remove(PATH);
             assert!(there.is_some_and(|there| there == sample.bytes), "{status}");
         }

@@ -190,8 +190,8 @@ pub(super) fn remove(client: &Client, url: &Url, control: &Control) -> Result<()
     match reply.status {
         404 | 410 => Ok(()),
         _ if reply.is_success() => Ok(()),
-        // Folders that are not there, at nginx and others.
-        409 if look(client, url, control)? == There::Nothing => Ok(()),
+        // Folders that are not there, at nginx and others; and servers that remove nothing.
+        403 | 405 | 409 | 501 if look(client, url, control)? == There::Nothing => Ok(()),
         _ => Err(reply.failure(&request)),
     }
 }
