@@ -27,7 +27,9 @@ use stratus::metadata::{Manifest, date, identifier};
 use stratus::publish::http::{Client, Login, Retries, Secret, Transport};
 use stratus::publish::market_folder::MarketFolder;
 use stratus::publish::marketplace::Marketplace;
-use stratus::publish::registry::{Endorsed, Entry, Registered, Registry, Signed, to_deprecate};
+use stratus::publish::registry::{
+    Endorsed, Entry, NOT_NEWER, Registered, Registry, Signed, to_deprecate,
+};
 use stratus::publish::whose::Whose;
 use targets::watched;
 use url::Url;
@@ -212,11 +214,15 @@ fn an_entry_that_is_not_newer_is_not_even_sent() {
     other.title = Some("another".to_owned());
     let same_second = signed_by(&other, endorser(0), now, Profile::Stratuslab);
     let older = document(now - 1);
-    for (document, kind) in [(&same_second, Kind::Mismatch), (&older, Kind::Refused)] {
+    let anothers = signed_by(&manifest(), endorser(1), now, Profile::Stratuslab);
+    for (document, kind) in
+        [(&same_second, Kind::Refused), (&older, Kind::Refused), (&anothers, Kind::Mismatch)]
+    {
         let error = market.register(document, now, &QUIET).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         let restart = error.advice().unwrap().contains("--restart");
         assert_eq!(restart, error.code() == "marketplace-other", "{error}");
+        assert_eq!(kind == Kind::Refused, error.code() == NOT_NEWER, "{error}");
     }
     // Also if the newest one is deprecated.
     let gone = Manifest { deprecated: Some("too old".to_owned()), ..manifest() };
@@ -440,18 +446,20 @@ fn another_signed_document_in_its_place_is_found_out() {
     let now = now();
     let mut retitled = manifest();
     retitled.title = Some("another".to_owned());
+    let nothing = b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/>";
+    // What the same key has signed in the same second is another run's: it can be signed again.
     let others = [
-        signed_by(&manifest(), endorser(1), now, Profile::Stratuslab),
-        signed_by(&retitled, endorser(0), now, Profile::Stratuslab),
-        document(now + 1),
-        b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/>".to_vec(),
+        (signed_by(&manifest(), endorser(1), now, Profile::Stratuslab), Kind::Mismatch),
+        (signed_by(&retitled, endorser(0), now, Profile::Stratuslab), Kind::Refused),
+        (document(now + 1), Kind::Mismatch),
+        (nothing.to_vec(), Kind::Mismatch),
     ];
-    for other in others {
+    for (other, kind) in others {
         let server = Server::start(&[]);
         std::fs::write(server.folder().join("other.xml"), other).unwrap();
         server.fault("stores-file", 1);
         let error = server.client().register(&document(now), now, &QUIET).unwrap_err();
-        assert_eq!(error.kind(), Kind::Mismatch, "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
         assert_eq!(server.counts(), (1, 1));
     }
 }
