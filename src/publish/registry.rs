@@ -64,7 +64,8 @@ pub fn check_key(identifier: &str, email: &str) -> Result<()> {
     if is_email(email) && email.len() <= 254 {
         return Ok(());
     }
-    Err(Error::new(Kind::Damaged, "entry-email", format!("{email:.80?} is no e-mail address"))
+    let shown: String = email.chars().take(80).collect();
+    Err(Error::new(Kind::Damaged, "entry-email", format!("{shown:?} is no e-mail address"))
         .remedy("give the endorser's address with --email"))
 }
 
