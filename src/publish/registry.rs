@@ -217,7 +217,7 @@ pub trait Registry: Send + Sync {
 }
 
 /// How many entries are looked at for one of the endorser's own.
-const MOST_LOOKED_AT: usize = 16;
+pub const MOST_LOOKED_AT: usize = 16;
 
 /// The document that deprecates the newest entry of an image that the endorser's key has signed, to
 /// be signed by it again. It is made of what was signed, and everything else of it stays. Newer ones
