@@ -81,6 +81,7 @@ pub fn line_ends(document: &[u8]) -> Cow<'_, [u8]> {
 
 fn beyond(code: &'static str, what: &str, most: usize) -> Error {
     Error::new(Kind::Refused, code, format!("the document has more than {most} {what}"))
+        .remedy("no manifest has as many: check that it is one")
 }
 
 fn doctype() -> Error {

@@ -12,6 +12,7 @@
 //! market_folder.rs   the embedded market's data folder
 //! marketplace.rs     a marketplace behind HTTP
 //! locations.rs       which locations a marketplace may be told
+//! whose.rs           who has signed an entry, and whether it takes its image back
 //! ```
 //!
 //! A target is asked three things: what lies at a name, what it would do to store an object there,

@@ -64,7 +64,8 @@ pub fn check_key(identifier: &str, email: &str) -> Result<()> {
     if is_email(email) && email.len() <= 254 {
         return Ok(());
     }
-    Err(Error::new(Kind::Damaged, "entry-email", format!("{email:.80?} is no e-mail address"))
+    let shown: String = email.chars().take(80).collect();
+    Err(Error::new(Kind::Damaged, "entry-email", format!("{shown:?} is no e-mail address"))
         .remedy("give the endorser's address with --email"))
 }
 
@@ -221,7 +222,7 @@ pub trait Registry: Send + Sync {
 }
 
 /// How many entries are looked at for one of the endorser's own.
-const MOST_LOOKED_AT: usize = 16;
+pub const MOST_LOOKED_AT: usize = 16;
 
 /// The document that deprecates the newest entry of an image that the endorser's key has signed, to
 /// be signed by it again. It is made of what was signed, and everything else of it stays. Newer ones

@@ -26,6 +26,7 @@ use super::Endorser;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::certificate::{Certificate, KEY_BITS, SOUND_KEY_BITS};
 use crate::metadata::is_email;
+use crate::metadata::vocabulary::quoted;
 
 /// The size of a new key if nobody asks for another: as strong as a cipher with 128 bits (NIST SP
 /// 800-57 part 1, table 2).
@@ -73,7 +74,7 @@ pub fn generate(name: &str, email: &str, days: u32, bits: usize, now: u64) -> Re
     if !is_email(email) || email.len() > LONGEST_EMAIL {
         return usage(
             "key-email",
-            format!("{email:.80?} is not an e-mail address that markets take"),
+            format!("{} is not an e-mail address that markets take", quoted(email)),
         );
     }
     if !DAYS.contains(&days) {

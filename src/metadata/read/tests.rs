@@ -21,7 +21,9 @@ fn read(more: &str) -> Result<Manifest> {
 }
 
 fn code(more: &str) -> &'static str {
-    read(more).unwrap_err().code()
+    let error = read(more).unwrap_err();
+    assert!(error.advice().is_some(), "{error}");
+    error.code()
 }
 
 #[test]

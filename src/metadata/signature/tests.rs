@@ -292,7 +292,12 @@ fn profiles_have_names() {
     for profile in [Profile::Stratuslab, Profile::Modern] {
         assert_eq!(profile.to_string().parse::<Profile>().unwrap(), profile);
     }
-    assert_eq!("Modern".parse::<Profile>().unwrap_err().code(), "signature-profile");
+    let error = "Modern".parse::<Profile>().unwrap_err();
+    assert_eq!(error.code(), "signature-profile");
+    assert!(error.message().contains("stratuslab or modern"), "{error}");
+    let error = verify(unsigned().as_bytes(), NOW).unwrap_err();
+    assert_eq!(error.code(), "signature-missing");
+    assert!(error.advice().unwrap().contains("metadata sign"), "{error}");
 }
 
 proptest! {

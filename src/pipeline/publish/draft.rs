@@ -16,7 +16,7 @@ use crate::pipeline::place::Place;
 use crate::pipeline::record::Record;
 use crate::publish::locations;
 pub use crate::publish::locations::without_secret;
-use crate::publish::registry::{Endorsed, Entry, Registry};
+use crate::publish::registry::{Endorsed, Entry, MOST_LOOKED_AT, Newest, Registry};
 use crate::publish::whose::Whose;
 
 /// Seconds that a signature waits to be later than the newest entry: dates have no fractions, and
@@ -126,19 +126,19 @@ impl Draft {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
-        let newest = registry.newest(&identifier, &verified.email, control)?;
+        let entries = registry.entries(&identifier, &verified.email, control)?;
         let known = memory.signed(&self.content).map(|signed| signed.created);
-        let Some(newest) = newest.filter(|newest| known.as_ref() != Some(&newest.created)) else {
+        if entries.first().is_none_or(|newest| known.as_ref() == Some(&newest.created)) {
             return Ok(None);
-        };
-        let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
+        }
         let certificate = signer.endorser.certificate();
         let endorser = Endorsed { email: &verified.email, certificate };
-        let whose = Whose::ask(registry, &entry, &endorser, now, control)?;
-        if !publication.reinstate {
-            whose.must_offer(registry, &entry, control)?;
-        }
-        can_be_followed(&entry, &whose, registry, now).map(Some)
+        let ask = |newest: &Newest| -> Result<(Entry, Whose)> {
+            let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
+            let whose = Whose::ask(registry, &entry, &endorser, now, control)?;
+            Ok((entry, whose))
+        };
+        follow(registry, &entries, ask, publication.reinstate, now, control)
     }
 
     /// What has the checksum's name has to be one, of whatever had the image's name before.
@@ -223,6 +223,32 @@ fn content(manifest: &Manifest, signer: &Signer, valid_days: Option<u64>) -> Res
         sha256(endorser.certificate().der())
     );
     Ok(sha256(text.as_bytes()))
+}
+
+/// Whether the image may be offered behind these entries, and be found then; when the newest of them
+/// was made. `ask` finds out whose one is.
+fn follow(
+    registry: &dyn Registry,
+    entries: &[Newest],
+    ask: impl Fn(&Newest) -> Result<(Entry, Whose)>,
+    reinstate: bool,
+    now: u64,
+    control: &Control,
+) -> Result<Option<u64>> {
+    let Some((newest, older)) = entries.split_first() else { return Ok(None) };
+    let (newest, whose) = ask(newest)?;
+    if !reinstate {
+        whose.must_offer(registry, &newest, control)?;
+        // What others have signed hides nothing of one's own.
+        let hidden = matches!(whose, Whose::Others { .. });
+        for older in older.iter().take(MOST_LOOKED_AT).filter(|_| hidden) {
+            if let (entry, whose @ Whose::Own(_)) = ask(older)? {
+                whose.must_offer(registry, &entry, control)?;
+                break;
+            }
+        }
+    }
+    can_be_followed(&newest, &whose, registry, now).map(Some)
 }
 
 /// When the newest entry was made, if an entry of `now`, or of a few seconds later, is not taken for
