@@ -222,7 +222,8 @@ fn safe(key: Key, value: Option<&str>) -> Result<String> {
     let allowed = |c: char| c.is_alphanumeric() || " ._+~-".contains(c);
     let dots = value.starts_with('.') || value.ends_with('.') || value.contains("..");
     if value.len() > LONGEST || dots || !value.chars().all(allowed) {
-        let message = format!("{value:.80?} cannot be part of a file name in the repository");
+        let start: String = value.chars().take(80).collect();
+        let message = format!("{start:?} cannot be part of a file name in the repository");
         return Err(Error::new(Kind::Usage, "scheme-unsafe", message).remedy(format!(
             "give another with {option}: letters, digits, '-', '_', '+', '~' and single dots between"
         )));

@@ -175,7 +175,7 @@ pub(super) struct Keygen {
     /// The e-mail address in the certificate
     #[arg(long, value_name = "EMAIL")]
     pub(super) email: String,
-    /// The file: .pem for PEM without a password, else PKCS#12 with one (default: cert.p12)
+    /// The file: .pem for PEM, with or without a password, else PKCS#12 with one (default: cert.p12)
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Days that the certificate is valid
