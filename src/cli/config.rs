@@ -52,6 +52,9 @@ const KEYS: [&str; 40] = [
     "market_data",
 ];
 
+/// Those that have commas between their values, and may be lists in the file.
+const LISTS: [&str; 4] = ["edit", "skip_edit", "hypervisor", "inbound_port"];
+
 /// A table of the file, and what stands before its keys in [`KEYS`].
 const TABLES: [(&str, &str); 2] = [("publish", ""), ("market", "market_")];
 
@@ -138,9 +141,14 @@ impl Site {
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Array(list) if list.iter().all(toml::Value::is_str) => {
-                let words: Vec<&str> = list.iter().filter_map(toml::Value::as_str).collect();
-                words.join(",")
+            toml::Value::Array(list) if LISTS.contains(&key) => {
+                let word = |value: &toml::Value| match value {
+                    toml::Value::String(text) => text.clone(),
+                    toml::Value::Integer(number) => number.to_string(),
+                    // No value of a list.
+                    _ => "?".to_owned(),
+                };
+                list.iter().map(word).collect::<Vec<_>>().join(",")
             }
             _ => {
                 return Err(bad(format!("the value of '{name}' is no text and no number"))

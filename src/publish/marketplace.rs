@@ -234,6 +234,11 @@ impl Registry for Marketplace {
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {
         vec![
             format!("GET {}metadata/{identifier}/{email} (its newest entry)", self.endpoint),
+            format!(
+                "GET {}metadata/{identifier}/{email}/… (the newest one, whether it takes the image \
+                 back; this one, whether it is there already)",
+                self.endpoint
+            ),
             format!("POST {}metadata (the signed manifest)", self.endpoint),
             format!("GET {}metadata/{identifier}/{email}/… and compare it", self.endpoint),
         ]

@@ -91,8 +91,10 @@ impl Whose {
                     "{place} has an entry of {created} that may take this image back, and it \
                      cannot be read: {why}"
                 );
-                Err(Error::new(Kind::Refused, "newest-unknown", message)
-                    .remedy("look at it there; --reinstate offers the image whatever it says"))
+                Err(Error::new(Kind::Refused, "newest-unknown", message).remedy(
+                    "run the same command again in a moment, or look at it there; --reinstate \
+                         offers the image whatever it says",
+                ))
             }
         }
     }

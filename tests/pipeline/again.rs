@@ -100,7 +100,7 @@ fn an_entry_of_a_replaced_image_is_told() {
     assert!(!String::from_utf8_lossy(&third.stderr).contains("still names"), "{third:?}");
 }
 
-/// Each signs in the same second, and each has an entry in the end.
+/// Each has an entry in the end, also if both sign in the same second.
 #[test]
 fn the_same_image_is_published_from_two_folders_at_once() {
     let (place, market) = (places::apache("open/x"), Market::start(&[]));

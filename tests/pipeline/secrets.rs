@@ -45,7 +45,8 @@ fn the_password_of_the_key_is_not_for_servers() {
     assert_eq!(told(&server), Vec::<String>::new());
     fs::remove_dir_all(user.path(".globus")).unwrap();
     fs::copy(testdata("keys/pbes2.pem"), user.path("locked.pem")).unwrap();
-    publish(&["--key", "locked.pem"]);
+    let output = publish(&["--key", "locked.pem"]);
+    assert_eq!(output.status.code(), Some(77), "{output:?}");
     assert_eq!(told(&server), Vec::<String>::new());
     // A key without a password has none to lose: jane:secret.
     fs::copy(testdata("keys/jane.pem"), user.path("open.pem")).unwrap();

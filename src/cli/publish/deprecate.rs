@@ -43,7 +43,8 @@ pub(super) fn run(args: &Deprecate, site: &Site, control: &Control, talk: Talk) 
     let text = match (&url, &pending) {
         (Some(url), _) => format!("deprecated\n  entry  {}", printable(url)),
         (None, pending) => {
-            format!("asked to deprecate\n  {}", printable(pending.as_deref().unwrap_or_default()))
+            let why = printable(pending.as_deref().unwrap_or_default());
+            format!("asked to deprecate\n  {why}\n  the same command again has another mail sent")
         }
     };
     talk.result(&format!("{}: {text}\n", args.identifier))?;

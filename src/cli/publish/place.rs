@@ -17,7 +17,7 @@ use crate::publish::dav::DavTarget;
 use crate::publish::directory::Directory;
 use crate::publish::http::{Client, Request, Transport, without_user};
 use crate::publish::market_folder::MarketFolder;
-use crate::publish::marketplace::Marketplace;
+use crate::publish::marketplace::{Marketplace, endpoint};
 use crate::publish::registry::Registry;
 use crate::publish::{Target, Verify};
 
@@ -164,7 +164,9 @@ pub(super) fn registry(
     match site.or(given, "marketplace")? {
         None => Ok((Embedded::settle(site)?.registry()?, Need::Embedded)),
         Some(url) => {
-            let transport = transport(options, typed_account(options, &url), site, control)?;
+            let at = endpoint(&url)?;
+            let account = typed_account(options, at.as_str());
+            let transport = transport(options, account, site, control)?;
             Ok((Box::new(Marketplace::new(&url, Client::new(&transport)?)?), Need::Marketplace))
         }
     }

@@ -2,9 +2,9 @@
 //! never into words that anybody prints.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -123,7 +123,7 @@ fn run(command: &str, control: &Control) -> Result<String> {
     let out = child.stdout.take();
     let line = stoppable(control, move || out.map(first_line).transpose());
     let status = match line {
-        Ok(_) => child.wait(),
+        Ok(_) => ended(&mut child, control),
         Err(_) => child.kill().and_then(|()| child.wait()),
     };
     let line = line?;
@@ -137,12 +137,26 @@ fn run(command: &str, control: &Control) -> Result<String> {
     Ok(line.unwrap_or_default())
 }
 
+/// Waits for a command, unless a signal asks to stop.
+fn ended(child: &mut Child, control: &Control) -> std::io::Result<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if control.stopped().is_some() {
+            return child.kill().and_then(|()| child.wait());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// The first line, without its end. A bounded rest is read, too, so that a command can finish.
 fn first_line(mut from: impl Read) -> std::io::Result<String> {
-    let mut text = String::new();
-    from.by_ref().take(MAX).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    from.by_ref().take(MAX).read_to_end(&mut bytes)?;
     std::io::copy(&mut from.take(REST), &mut std::io::sink())?;
-    let line = text.split('\n').next().unwrap_or_default();
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = std::str::from_utf8(line).map_err(|_| ErrorKind::InvalidData)?;
     let line = line.strip_suffix('\r').unwrap_or(line);
     // Editors of another system begin a file so.
     Ok(line.strip_prefix('\u{feff}').unwrap_or(line).to_owned())

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
 use super::args::Signing;
 use super::secret::{self, stoppable};
 use crate::cli::config::{Site, data_folder};
@@ -101,11 +104,16 @@ fn endorser(
 /// for servers.
 pub(super) fn key_may_have_password(site: &Site, control: &Control) -> bool {
     let globus = usual_p12().is_some_and(|path| path.exists());
-    if site.rank("p12_cert").is_some() || (site.rank("key").is_none() && globus) {
-        return true;
+    let (p12, key) = (site.rank("p12_cert"), site.rank("key"));
+    match (p12, key) {
+        (Some(p12), key) if key.is_none_or(|key| p12 <= key) => return true,
+        (None, None) if globus => return true,
+        _ => {}
     }
     let named = site.get::<String>("key").ok().flatten().map(PathBuf::from);
     match named.or_else(|| own_path().ok().filter(|path| path.exists())) {
+        // A pipe is read once, by whoever signs.
+        Some(path) if !path.is_file() => true,
         Some(path) => read(&path, control).map_or(true, |bytes| is_encrypted(&bytes)),
         None => false,
     }
@@ -130,8 +138,11 @@ fn pem(
     certificate: Option<PathBuf>,
     (site, control): (&Site, &Control),
 ) -> Result<Endorser> {
-    let certificate = certificate.unwrap_or_else(|| key.to_owned());
-    let (key_bytes, certificate_bytes) = (read(key, control)?, read(&certificate, control)?);
+    let key_bytes = read(key, control)?;
+    let certificate_bytes = match certificate {
+        Some(path) => read(&path, control)?,
+        None => key_bytes.clone(),
+    };
     // A password that a site has set for another key is not asked for.
     if !is_encrypted(&key_bytes) {
         if std::fs::metadata(key).is_ok_and(|meta| meta.mode() & 0o077 != 0) {
@@ -310,14 +321,27 @@ pub(super) fn write_key(path: &Path, bytes: &[u8], replace: bool) -> Result<bool
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let named = written.and_then(|()| match replace {
         true => std::fs::rename(&part, path).map(|()| true),
-        false => match std::fs::hard_link(&part, path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            linked => linked.map(|()| true),
-        },
+        false => name_new(&part, path),
     });
     let _ = std::fs::remove_file(&part);
     let named = named.map_err(cannot)?;
     sync_folder(folder_of(path)).map(|()| named)
+}
+
+/// Gives a file a name that nothing has yet; false if something has it.
+fn name_new(part: &Path, path: &Path) -> std::io::Result<bool> {
+    let renamed = rustix::fs::renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE);
+    let named = match renamed.map_err(std::io::Error::from) {
+        // NFS, among others, has no such rename; it has links.
+        Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::INVAL | Errno::NOSYS)) => {
+            std::fs::hard_link(part, path)
+        }
+        renamed => renamed,
+    };
+    match named {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        named => named.map(|()| true),
+    }
 }
 
 /// Removes what runs have left that were killed while they wrote a key: nobody locks it any more.
@@ -326,7 +350,9 @@ fn remove_stale(path: &Path) {
     let is_part = |entry: &std::fs::DirEntry| {
         let found = entry.file_name().to_string_lossy().into_owned();
         let between = found.strip_prefix(&name).and_then(|rest| rest.strip_suffix(".part"));
-        between.is_some_and(|b| b.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+        let (id, time) = between.and_then(|between| between.split_once('-')).unwrap_or_default();
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits(id) && digits(time) && !Path::new("/proc").join(id).exists()
     };
     let entries = std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
     for part in entries.filter(is_part).map(|entry| entry.path()) {

@@ -12,6 +12,7 @@ use crate::cli::size::Size;
 use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::{Login, Secret, Transport, without_user};
+use crate::publish::marketplace::endpoint;
 
 /// The text is not repeated in the error: there may be a password in it.
 pub(super) fn url(text: &str, what: &str) -> Result<Url> {
@@ -35,7 +36,9 @@ pub(super) fn account(place: &Place, options: &Options, site: &Site) -> Result<O
     let repository = http(place.repository.clone().or(set.clone()));
     if let Some(user) = &options.user {
         let marketplace = place.marketplace.clone().filter(|url| !url.is_empty());
-        let marketplace = http(marketplace.or(site.get("marketplace")?));
+        let marketplace = marketplace.or(site.get("marketplace")?);
+        // A bare host is one, too.
+        let marketplace = marketplace.map(|text| endpoint(&text)).transpose()?.map(String::from);
         return Ok(repository.or(marketplace).map(|at| (user.clone(), at)));
     }
     let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
@@ -103,7 +106,11 @@ fn login(
     }
     let mut variables = vec!["STRATUS_USER_PASSWORD", "STRATUS_PASSWORD"];
     // If the endorser's key has a password this may be it, and no server is to see that.
-    if key_may_have_password(site, control) {
+    let set = |name: &str| std::env::var_os(name).is_some();
+    if set("STRATUS_PASSWORD")
+        && !set("STRATUS_USER_PASSWORD")
+        && key_may_have_password(site, control)
+    {
         variables.pop();
     }
     variables.push("STRATUSLAB_APPREPO_PASSWORD");

@@ -8,6 +8,7 @@ use super::memory::Answer;
 use super::names::manifest_beside;
 use super::stages::{Image, Run};
 use super::{Announced, Publication, Signer};
+use crate::control::{Control, Silent};
 use crate::digest::sha256;
 use crate::error::{Error, Kind, Result};
 use crate::metadata::date;
@@ -37,9 +38,16 @@ impl Run<'_> {
     /// Signs, stores and registers. Where another run was faster with an entry of the same image and
     /// endorser, it is signed again, to be later.
     pub fn announce(&mut self, image: &Image, draft: &Draft, signer: &Signer) -> Result<Announced> {
+        // What there is to say was said by the rehearsal.
+        let silent = Control { stop: self.control.stop.clone(), progress: Box::new(Silent) };
         let mut tries = 3;
         loop {
             tries -= 1;
+            if let Some(registry) = self.publication.registry {
+                // The upload took its time: the image may have been taken back since.
+                let asked = (registry, signer);
+                self.newest = draft.newest(self.publication, asked, &self.memory, &silent)?;
+            }
             let signed = self.sign(draft, signer)?;
             let manifest = self.store_manifest(draft, &signed)?;
             self.still_there(image, draft)?;
@@ -51,12 +59,9 @@ impl Run<'_> {
             if matches!(error.code(), NOT_NEWER | "marketplace-other") {
                 self.memory.set_signed(&draft.content, &signed.created, &signed.created)?;
             }
-            let Some(registry) = self.publication.registry else { return Err(error) };
             if tries == 0 || error.code() != NOT_NEWER {
                 return Err(error);
             }
-            let newest = registry.newest(&signed.identifier, &signed.email, self.control)?;
-            self.newest = newest.map(|newest| date::epoch(&newest.created)).transpose()?;
         }
     }
 

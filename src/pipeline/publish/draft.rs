@@ -126,15 +126,32 @@ impl Draft {
             let warnings = locations::check(&self.location, Some(marketplace))?;
             warnings.into_iter().for_each(|warning| control.warn(warning.message));
         }
-        let entries = registry.entries(&identifier, &verified.email, control)?;
-        let known = memory.signed(&self.content).map(|signed| signed.created);
+        self.newest(publication, (registry, signer), memory, control)
+    }
+
+    /// When the registry's newest entry of the image was signed, if it is not the one that an earlier
+    /// run made of this very manifest.
+    ///
+    /// # Errors
+    /// `Refused` if the image was taken back, or the clock is behind; those of asking.
+    pub fn newest(
+        &self,
+        publication: &Publication,
+        (registry, signer): (&dyn Registry, &Signer),
+        memory: &Memory,
+        control: &Control,
+    ) -> Result<Option<u64>> {
+        let (identifier, email) = (self.manifest.identifier()?, signer.email()?);
+        let entries = registry.entries(&identifier, &email, control)?;
+        let known = memory.signed(&self.content).filter(|signed| signed.valid != signed.created);
+        let known = known.map(|signed| signed.created);
         if entries.first().is_none_or(|newest| known.as_ref() == Some(&newest.created)) {
             return Ok(None);
         }
-        let certificate = signer.endorser.certificate();
-        let endorser = Endorsed { email: &verified.email, certificate };
+        let now = (publication.clock)()?;
+        let endorser = Endorsed { email: &email, certificate: signer.endorser.certificate() };
         let ask = |newest: &Newest| -> Result<(Entry, Whose)> {
-            let entry = Entry::new(&identifier, &verified.email, &newest.created)?;
+            let entry = Entry::new(&identifier, &email, &newest.created)?;
             let whose = Whose::ask(registry, &entry, &endorser, now, control)?;
             Ok((entry, whose))
         };

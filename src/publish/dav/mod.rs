@@ -143,7 +143,7 @@ impl Target for DavTarget {
 
     fn fetch(&self, name: &str, max: u64, control: &Control) -> Result<Option<Vec<u8>>> {
         let url = self.url(name)?;
-        let mut request = Request::new("GET", &url);
+        let mut request = Request::new("GET", &url).header("cache-control", "no-cache");
         request.max_reply = max;
         let reply = self.client.send(&request, control)?;
         match reply.status {

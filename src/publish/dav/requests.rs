@@ -12,6 +12,9 @@ use crate::publish::http::{
 /// How often more it is looked for what was only accepted.
 const LOOKS: u32 = 3;
 
+/// The properties of one thing are not longer.
+const LONGEST_PROPERTIES: u64 = 1 << 20;
+
 /// What lies at a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum There {
@@ -59,9 +62,10 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
     let request = Request::new("HEAD", url).header("cache-control", "no-cache");
     let reply = client.send(&request, control)?;
     match reply.status {
-        404 | 410 => Ok(There::Nothing),
-        // Apache, nginx and lighttpd send whoever asks for a folder to the name with a slash.
+        // Apache, nginx and lighttpd send whoever asks for a folder to the name with a slash, where
+        // there need not be anything to show.
         _ if reply.url.path().ends_with('/') && !url.path().ends_with('/') => Ok(There::Collection),
+        404 | 410 => Ok(There::Nothing),
         200 => match reply.content_length() {
             None => Ok(There::Object(match size_by_reading(client, url, control)? {
                 None => size_by_property(client, url, control)?,
@@ -77,15 +81,30 @@ pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<Ther
 /// with a slash (RFC 4918 §9.1, §15.9). A server that does not know `PROPFIND` says nothing.
 pub(super) fn is_collection(client: &Client, url: &Url, control: &Control) -> Result<bool> {
     let Some(text) = properties(client, url, control)? else { return Ok(false) };
-    // In names of objects these characters are escaped.
-    let signs = [":collection/>", "<collection/>", ":collection></", "<collection></"];
-    Ok(signs.iter().any(|sign| text.contains(sign)))
+    Ok(has_element(&text, "collection"))
+}
+
+/// Whether an element of this name begins in an XML text, with whatever prefix, attributes and
+/// blanks. In names of objects these characters are escaped.
+fn has_element(text: &str, name: &str) -> bool {
+    text.split('<').any(|tag| {
+        let end = tag.find(|c: char| c.is_whitespace() || matches!(c, '/' | '>'));
+        let tag = end.and_then(|end| tag.get(..end)).unwrap_or_default();
+        tag.rsplit(':').next() == Some(name)
+    })
 }
 
 /// The properties of what lies at a URL, in XML; none from a server that does not know `PROPFIND`.
 fn properties(client: &Client, url: &Url, control: &Control) -> Result<Option<String>> {
-    let request = Request::new("PROPFIND", url).header("depth", "0");
-    let reply = client.send(&request, control)?;
+    let mut request = Request::new("PROPFIND", url).header("depth", "0");
+    request.max_reply = LONGEST_PROPERTIES;
+    let reply = match client.once(&request, control) {
+        // A server may close the connection at a method that it does not know, or tell of all below.
+        Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Protocol) => {
+            return Ok(None);
+        }
+        reply => reply?,
+    };
     Ok((reply.status == 207).then(|| String::from_utf8_lossy(&reply.body).into_owned()))
 }
 
@@ -215,12 +234,12 @@ pub(super) fn move_object(
         let moved = move_once(client, (from, to), overwrite, bytes, control);
         let refused = |reply: &Reply| !reply.is_success() && !temporary(&reply.failure(&request));
         let setback = match moved {
-            Ok(reply) if refused(&reply) => {
+            Ok((reply, gateway)) if refused(&reply) => {
                 // An attempt that got no answer, or that of a gateway, may have been done later.
-                let later = again && matches!(reply.status, 404 | 409 | 410 | 412);
+                let later = (again || gateway) && is_left_open(&reply);
                 return Ok(if later && is_gone()? { None } else { Some(reply) });
             }
-            moved => Setback::of(moved, &request)?,
+            moved => Setback::of(moved.map(|(reply, _)| reply), &request)?,
         };
         // It may be done although nobody told us, and not done although somebody did.
         if is_gone()? {
@@ -259,14 +278,15 @@ pub(super) fn not_moved(message: &str) -> Error {
 }
 
 /// One `MOVE`. Behind a proxy that ends TLS a server knows itself by another scheme and refuses the
-/// full destination (502, RFC 4918 §9.9.4); then its path alone says the same (§8.3).
+/// full destination (502, RFC 4918 §9.9.4); then its path alone says the same (§8.3). Also says
+/// whether there was such a refusal, which can be a gateway's as well.
 fn move_once(
     client: &Client,
     (from, to): (&Url, &Url),
     overwrite: bool,
     bytes: u64,
     control: &Control,
-) -> Result<Reply> {
+) -> Result<(Reply, bool)> {
     let overwrite = if overwrite { "T" } else { "F" };
     let ask = |destination: &str| {
         let mut request = Request::new("MOVE", from)
@@ -276,7 +296,17 @@ fn move_once(
         client.once(&request, control)
     };
     let reply = ask(to.as_str())?;
-    if reply.status == 502 { ask(to.path()) } else { Ok(reply) }
+    if reply.status != 502 {
+        return Ok((reply, false));
+    }
+    let second = ask(to.path())?;
+    let tells = second.is_success() || is_left_open(&second);
+    Ok((if tells { second } else { reply }, true))
+}
+
+/// Whether a refusal can come from an earlier attempt that was done after all.
+fn is_left_open(reply: &Reply) -> bool {
+    matches!(reply.status, 404 | 409 | 410 | 412)
 }
 
 /// A server may have to copy what it moves: 10 MiB a second are waited for.

@@ -197,8 +197,8 @@ impl DavTarget {
             false => verify,
         };
         let proved = proof::prove(&self.client, upload, last, verify).map(|_| ());
-        // Only where nothing was before, something may be taken back.
-        if proved.as_ref().is_err_and(is_wrong) && !how.replace {
+        // What was there before is gone in any case.
+        if proved.as_ref().is_err_and(is_wrong) {
             self.take_back(upload, moved.as_ref());
         }
         proved
