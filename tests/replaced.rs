@@ -83,6 +83,7 @@ fn an_image_that_was_replaced_since_is_not_announced() {
         let publication = Publication {
             signer: Some(&signer),
             registry: Some(&market),
+            force: true,
             ..Publication::new(path("a.img.gz"), target)
         };
         publish(&publication, &Control::default())

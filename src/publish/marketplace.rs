@@ -167,7 +167,7 @@ impl Marketplace {
             400 | 409 | 422 => {
                 let words = if reply.said.is_empty() { "without a reason" } else { &reply.said };
                 let message = format!("the marketplace does not take the entry: {words}");
-                Err(Error::new(Kind::Refused, "marketplace-refused", message)
+                Err(Error::new(Kind::Refused, REFUSED, message)
                     .remedy("stratus-publish metadata validate says which rule is broken"))
             }
             403 => Err(reply
@@ -233,7 +233,10 @@ impl Registry for Marketplace {
 
     fn plan(&self, identifier: &str, email: &str) -> Vec<String> {
         vec![
-            format!("GET {}metadata/{identifier}/{email} (its newest entry)", self.endpoint),
+            format!(
+                "GET {}metadata/{identifier}/{email}?status=all (its newest entry)",
+                self.endpoint
+            ),
             format!(
                 "GET {}metadata/{identifier}/{email}/… (the newest one, whether it takes the image \
                  back; this one, whether it is there already)",
@@ -269,6 +272,7 @@ impl Registry for Marketplace {
             .header("accept", XML)
             .body(Body::Bytes(document));
         let mut backoff = Backoff::new(self.client.transport());
+        let mut open = false;
         loop {
             control.go_on("stopped before registering")?;
             let mut asked = None;
@@ -278,8 +282,16 @@ impl Registry for Marketplace {
             });
             let error = match outcome {
                 Err(error) if is_open(&error) => error,
+                // An attempt without an answer may have been taken after all, and seen only now.
+                Err(error) if open && error.code() == REFUSED => {
+                    return match self.there_soon(&sent, now, control)? {
+                        There::Same => Ok(Registered::Created { url: entry_url.into() }),
+                        _ => Err(error),
+                    };
+                }
                 known => return known,
             };
+            open = true;
             match self.there(&sent, now, control)? {
                 There::Same => return Ok(Registered::Created { url: entry_url.into() }),
                 There::Rival => return Err(sent.not_newer(sent.entry.created())),
@@ -302,6 +314,9 @@ impl Registry for Marketplace {
 fn is_open(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Protocol) && error.code() != PROMISE
 }
+
+/// The code of an error: the server does not take the entry.
+const REFUSED: &str = "marketplace-refused";
 
 /// The code of an error: the server said that it has the entry, and has not.
 const PROMISE: &str = "marketplace-promise";

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use stratus::control::Control;
 use stratus::publish::dav::DavTarget;
 use stratus::publish::http::Transport;
 use stratus::publish::{Object, Target};
@@ -125,19 +124,4 @@ fn lighttpd_keeps_all_promises() {
         let transport = with_login(&url);
         targets::suite(&Dav::new(&server, url, transport, false).below("basic"));
     }
-}
-
-/// A server that renames keeps what tells objects apart: nothing is read twice.
-#[test]
-fn what_was_proved_is_not_read_again() {
-    let apache = apache::start(apache::Options::default());
-    let url = apache.url("open/once");
-    let target = DavTarget::new(&url, &transport()).unwrap();
-    let sample = targets::Sample::new("x.img.gz", targets::noise(3, 33 << 20));
-    let (mut session, control) = (targets::Kept::default(), Control::default());
-    target.store(&sample.object(), targets::KEEP, &mut session, &control).unwrap();
-    let log = apache.log();
-    let reads = |line: &&str| line.contains("GET /open/once/x.img.gz ");
-    let read: Vec<_> = log.lines().filter(reads).collect();
-    assert!(read.len() == 1 && read[0].contains(" 206 "), "{read:?}\n{log}");
 }

@@ -219,6 +219,32 @@ fn a_forged_entry_locks_its_victim_not_out() {
     assert!(bad(publish(&[]), 65).contains("takes this image back: a hole"));
 }
 
+/// An upload takes its time.
+#[test]
+fn an_image_that_is_taken_back_during_the_upload_is_not_offered() {
+    let (case, market) =
+        (Case { place: places::apache("open/x"), ..Case::new() }, Market::start(&[]));
+    let first = good(case.publish("a", &market.url(), &[]));
+    let identifier = first["published"]["manifest"]["identifier"].as_str().unwrap();
+    let url = format!("{}/b", case.place.url());
+    let slow = ["--limit-upload", "1M", "--title", "another"];
+    let mut second = case.user.publish("a.vdi", &url, &market.url(), &slow);
+    second.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut second = second.spawn().unwrap();
+    while !case.place.server.names().iter().any(|name| name.ends_with(".part")) {
+        assert!(second.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let marketplace = format!("--marketplace={}", market.url());
+    let words = ["deprecate", identifier, "--reason", "a hole", &marketplace];
+    let key = ["--p12-cert", "jane.p12", "--password-file", "password"];
+    let output = case.user.program(words).args(key).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = bad(second.wait_with_output().unwrap(), 65);
+    assert!(said.contains("takes this image back: a hole"), "{said}");
+    assert_eq!(market.entries().len(), 2);
+}
+
 #[test]
 fn a_location_that_others_cannot_reach_is_not_registered_elsewhere() {
     let (case, market) = (Case::new(), Market::start(&[]));

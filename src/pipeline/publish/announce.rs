@@ -50,7 +50,10 @@ impl Run<'_> {
             }
             let signed = self.sign(draft, signer)?;
             let manifest = self.store_manifest(draft, &signed)?;
-            self.still_there(image, draft)?;
+            // Without --force nobody of us replaces what is there.
+            if self.publication.force {
+                self.still_there(image, draft)?;
+            }
             let error = match self.register(&signed) {
                 Ok(entry) => return Ok(signed.announced(manifest, entry)),
                 Err(error) => error,

@@ -170,8 +170,10 @@ fn all(
             true => steps.store_text(publication, name, &document, control)?,
             false => steps.store_unsigned(publication, name, &document, control)?,
         }
-        let read = publication.target.plan_fetch(image.name).replacen("GET", "HEAD, GET", 1);
-        steps.lines.push(format!("{read} (its size and its last MiB, before it is announced)"));
+        if publication.force {
+            let read = publication.target.plan_fetch(image.name).replacen("GET", "HEAD, GET", 1);
+            steps.lines.push(format!("{read} (its size and its last MiB, before it is announced)"));
+        }
         if let Some(registry) = publication.registry {
             let (identifier, email) = (draft.manifest.identifier()?, signer.email()?);
             let known = run.memory.registered(&registry.identity(), &digest(document.as_bytes()));

@@ -199,10 +199,7 @@ impl Target for DavTarget {
             Verify::None => format!("HEAD {part} (its size is the only proof)"),
         };
         let read_again = match how.verify {
-            Verify::Full => format!(
-                "HEAD, GET {last} ({bytes} bytes, to prove it again; its last MiB, if the server's \
-                 strong ETag and time say that it is the same)"
-            ),
+            Verify::Full => format!("HEAD, GET {last} ({bytes} bytes, to prove it again)"),
             Verify::Tail => {
                 format!("HEAD, GET {last} (its size and its last MiB, to prove it again)")
             }

@@ -45,18 +45,6 @@ pub(super) fn mark(client: &Client, url: &Url, control: &Control) -> Result<Opti
     Ok((reply.status == 200).then_some(mark))
 }
 
-/// Whether two marks say that the bytes are the same: with an entity tag that is no weak one
-/// (RFC 9110 §8.8.1), the time, and the size.
-pub(super) fn is_same(before: Option<&Mark>, now: Option<&Mark>) -> bool {
-    let all = |mark: &Mark| mark.iter().all(Option::is_some) && !is_weak(mark);
-    before == now && before.is_some_and(all)
-}
-
-/// Whether the entity tag may stay the same when the bytes do not.
-pub(super) fn is_weak(mark: &Mark) -> bool {
-    mark[0].as_ref().is_some_and(|tag| tag.starts_with("W/"))
-}
-
 /// Asks with `HEAD`.
 pub(super) fn look(client: &Client, url: &Url, control: &Control) -> Result<There> {
     let request = Request::new("HEAD", url).header("cache-control", "no-cache");
@@ -328,5 +316,25 @@ pub(super) fn rename(client: &Client, upload: &Upload, replace: bool) -> Result<
                 .remedy("use another version or name, or --force to replace it"))
         }
         Some(reply) => Err(refusal(&reply, part)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_element;
+
+    #[test]
+    fn a_collection_is_known_in_every_spelling() {
+        for text in [
+            "<D:resourcetype><D:collection/></D:resourcetype>",
+            "<resourcetype><collection /></resourcetype>",
+            "<a><x:collection xmlns:x=\"DAV:\"></x:collection></a>",
+            "<lp1:collection\n/>",
+        ] {
+            assert!(has_element(text, "collection"), "{text}");
+        }
+        for text in ["<D:href>/collection/</D:href>", "<collections/>", "<D:resourcetype/>", "<"] {
+            assert!(!has_element(text, "collection"), "{text}");
+        }
     }
 }

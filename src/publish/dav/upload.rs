@@ -1,7 +1,5 @@
 //! One object on its way: what is there before, sending, proving, the final name.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use url::Url;
 
@@ -13,12 +11,6 @@ use crate::control::Control;
 use crate::error::{Error, Kind, Result};
 use crate::publish::http::shown;
 use crate::publish::{Content, How, Object, Session, Stored, Verify, name};
-
-/// How long an entity tag may be a weak one only because the object is new, and how large an object
-/// is for which that is waited for.
-const WEAK: Duration = Duration::from_millis(1300);
-const LARGE: u64 = 32 << 20;
-const TICK: Duration = Duration::from_millis(100);
 
 /// One object on its way.
 pub(super) struct Upload<'a> {
@@ -188,14 +180,10 @@ impl DavTarget {
             return Ok(());
         }
         let last = &upload.last;
-        let before = if verify == Verify::Full { self.lasting_mark(upload)? } else { None };
         requests::rename(&self.client, upload, how.replace)?;
         let moved = self.mark(upload, last);
-        // A server that renames keeps the mark; one that copies may have made mistakes.
-        let verify = match requests::is_same(before.as_ref(), moved.as_ref()) {
-            true => Verify::Tail,
-            false => verify,
-        };
+        // A server may copy, and make mistakes. Its marks say nothing of that: Apache's are made of
+        // time and size.
         let proved = proof::prove(&self.client, upload, last, verify).map(|_| ());
         // What was there before is gone in any case.
         if proved.as_ref().is_err_and(is_wrong) {
@@ -220,21 +208,6 @@ impl DavTarget {
     fn remove_unproved(&self, upload: &Upload, url: &Url) {
         if let Err(cannot) = requests::remove(&self.client, url, upload.control) {
             upload.control.warn(format!("what was not proved stays there: {cannot}"));
-        }
-    }
-
-    /// The mark before `MOVE`. Apache's entity tag is a weak one for a second after the last change;
-    /// to read a large object again takes longer than to wait for the strong one.
-    fn lasting_mark(&self, upload: &Upload) -> Result<Option<Mark>> {
-        let begin = Instant::now();
-        loop {
-            let mark = self.mark(upload, &upload.part);
-            let waits = upload.object.bytes >= LARGE && begin.elapsed() < WEAK;
-            if !(waits && mark.as_ref().is_some_and(requests::is_weak)) {
-                return Ok(mark);
-            }
-            upload.control.go_on("stopped before the final name")?;
-            std::thread::sleep(TICK);
         }
     }
 
